@@ -1,0 +1,1 @@
+"""What runs on the Raspberry Pi: plan, cameras, the loop of the night."""

@@ -1,0 +1,59 @@
+"""What Dagster loads: everything that follows from the settings, or what to do without them."""
+
+import dagster as dg
+
+from astro_assets.defs.across import across_assets
+from astro_assets.defs.capture import capture_job, capture_schedule
+from astro_assets.defs.jobs import closing_jobs, lane_jobs
+from astro_assets.defs.lane import lane_assets
+from astro_assets.defs.sensors import closing_sensor, source_sensor
+from astro_assets.errors import SettingsError
+from astro_assets.settings import PiSource, Settings, load_settings
+
+FIRST_GROUP = "start_here"
+
+
+def build_defs(settings: Settings) -> dg.Definitions:
+    """Lanes, closing assets, jobs, sensors and schedules of an observatory."""
+    closing = closing_jobs()
+    lanes = {source: lane_jobs(source) for source in settings.active_sources}
+    has_camera = any(isinstance(source, PiSource) for source in settings.active_sources)
+    capture = capture_job(settings)
+    return dg.Definitions(
+        assets=[
+            *(asset for source in lanes for asset in lane_assets(source, settings)),
+            *across_assets(settings),
+            *(_notice(f"problem_{n}", str(p)) for n, p in enumerate(settings.problems, start=1)),
+        ],
+        jobs=[*(job for jobs in lanes.values() for job in jobs), *closing]
+        + ([capture] if has_camera else []),
+        sensors=[
+            *(source_sensor(source, settings, jobs) for source, jobs in lanes.items()),
+            closing_sensor(settings, closing),
+        ],
+        schedules=[capture_schedule(settings, capture)] if has_camera else [],
+        # In one process: a step costs a tenth of a second instead of seconds of imports.
+        executor=dg.in_process_executor,
+    )
+
+
+def defs_without_settings(problem: SettingsError) -> dg.Definitions:
+    """Definitions that load whatever is wrong with the settings, and say what to do."""
+    return dg.Definitions(assets=[_notice("settings", str(problem))])
+
+
+def _notice(name: str, sentence: str) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        name,
+        group_name=FIRST_GROUP,
+        description=f"{sentence}\n\nThen reload this code location.",
+        kinds={"toml"},
+    )
+
+
+try:
+    _settings = load_settings()
+except SettingsError as error:
+    defs = defs_without_settings(error)
+else:
+    defs = build_defs(_settings)

@@ -1,0 +1,164 @@
+"""What is to be run next: pure decisions, the same for sensors and for `sync`.
+
+A **request** asks for one job on one partition because of one state of its inputs (the digest).
+**Waves** are lists of requests of which a later one needs what the earlier ones make.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum, auto
+
+from astro_assets.defs import names
+from astro_assets.frame import FrameKind
+from astro_assets.sources.batches import Batch
+
+
+class State(Enum):
+    """How far a request has come."""
+
+    NEW = auto()
+    """never run, or failed in a way that may pass and due again"""
+    RUNNING = auto()
+    DONE = auto()
+    FAILED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One job on one partition.
+
+    digest : of the inputs; other inputs are another request
+    target : for sessions, so that a composite waits for them
+    """
+
+    job: str
+    partitions: str
+    partition: str
+    digest: str
+    target: str = ""
+
+    @property
+    def key(self) -> str:
+        return f"{self.job}:{self.partition}:{self.digest}"
+
+
+States = Callable[[Sequence[Request]], Mapping[Request, State]]
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """What to launch now, and whether anything is still to be waited for."""
+
+    launch: tuple[Request, ...]
+    settled: bool
+
+
+def next_requests(waves: Iterable[Sequence[Request]], states: States) -> Next:
+    """The new requests of the first wave that is not settled.
+
+    A failed request settles its wave: what can do without it goes on without it.
+    """
+    for wave in waves:
+        known = states(wave)
+        unsettled = [r for r in wave if known[r] in (State.NEW, State.RUNNING)]
+        if unsettled:
+            new = tuple(r for r in unsettled if known[r] is State.NEW)
+            return Next(launch=new, settled=False)
+    return Next(launch=(), settled=True)
+
+
+def lane_waves(
+    source: str, batches: Sequence[Batch], cameras: Callable[[], Mapping[str, str]]
+) -> Iterator[list[Request]]:
+    """The waves of one lane: calibrations are fetched, combined kind by kind, then sessions.
+
+    cameras : camera configurations that have masters, each with a digest of these; asked for
+        when the masters are settled
+    """
+    calibrations = [batch for batch in batches if batch.kind is not FrameKind.LIGHT]
+    yield [
+        Request(names.raw_calibrations_job(source), names.calibration_sets(source), b.key, b.digest)
+        for b in calibrations
+    ]
+    for kind in (FrameKind.BIAS, FrameKind.DARK, FrameKind.FLAT):
+        yield [
+            Request(
+                names.master_job(source, kind), names.master_sets(source, kind), b.key, b.digest
+            )
+            for b in calibrations
+            if b.kind is kind
+        ]
+    if calibrations:
+        yield [
+            Request(names.bad_pixel_map_job(source), names.cameras(source), camera, digest)
+            for camera, digest in cameras().items()
+        ]
+    yield [
+        Request(names.session_job(source), names.sessions(source), b.key, b.digest, _target(b.key))
+        for b in batches
+        if b.kind is FrameKind.LIGHT
+    ]
+
+
+def _target(session: str) -> str:
+    """The target as its composite's partition is called, which is how the session's key has it."""
+    return session.split("_")[1]
+
+
+def closing_waves(
+    targets: Mapping[str, str], nights: Callable[[], Mapping[str, str]], busy_targets: set[str]
+) -> Iterator[list[Request]]:
+    """The waves after the lanes: composites, then the table and the nights' reports.
+
+    targets : with stacks, each with a digest of these
+    nights : with sessions, each with a digest of all that its report shows
+    busy_targets : those with a session under way; their composite waits for it
+    """
+    yield [
+        Request(names.COMPOSITE_JOB, names.TARGETS, target, digest, target)
+        for target, digest in targets.items()
+        if target not in busy_targets
+    ]
+    if not busy_targets:
+        yield [
+            Request(names.MORNING_JOB, names.NIGHTS, night, digest)
+            for night, digest in nights().items()
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """Since when a batch has looked like this."""
+
+    digest: str
+    since_utc: datetime
+
+
+def ready(
+    batches: Sequence[Batch],
+    seen: Mapping[str, Sighting],
+    now_utc: datetime,
+    quiet: timedelta,
+) -> tuple[list[Batch], dict[str, Sighting]]:
+    """Which batches have stopped growing, and what to remember until the next look.
+
+    A batch is ready when the far side says that it is complete, when its newest file is older
+    than ``quiet``, or when it has looked the same for that long. In the last case it is
+    remembered on, so that it stays ready.
+    """
+    finished: list[Batch] = []
+    remembered: dict[str, Sighting] = {}
+    for batch in batches:
+        before = seen.get(batch.key)
+        since = before.since_utc if before and before.digest == batch.digest else now_utc
+        times = [file.modified_utc for file in batch.files]
+        newest = max((t for t in times if t is not None), default=None)
+        old = newest is not None and None not in times and quiet <= now_utc - newest
+        if batch.closed or old:
+            finished.append(batch)
+            continue
+        remembered[batch.key] = Sighting(batch.digest, since)
+        if now_utc - since >= quiet:
+            finished.append(batch)
+    return finished, remembered

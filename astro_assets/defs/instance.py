@@ -1,0 +1,62 @@
+"""The Dagster instance that the command line uses: `DAGSTER_HOME`, or one below the products."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from astropy import log as astropy_log
+from dagster import DagsterInstance
+from sqlalchemy.exc import OperationalError
+
+from astro_assets.data import packaged
+from astro_assets.errors import SettingsError, StorageFailed
+from astro_assets.settings import Settings
+from astro_assets.store import write_text
+
+_CONFIGURATION = "dagster.yaml"
+
+
+@contextmanager
+def open_instance(settings: Settings) -> Iterator[DagsterInstance]:
+    """Open ``$DAGSTER_HOME``; without one, ``<root>/dagster``, so that cron needs no set-up.
+
+    Raises
+    ------
+    SettingsError : the home cannot be made there
+    StorageFailed : its database takes no records, now or later
+    """
+    home = Path(os.environ.get("DAGSTER_HOME") or settings.root / "dagster")
+    try:
+        prepare_home(home)
+    except OSError as error:
+        raise SettingsError(
+            settings.file, "root", f"{home} cannot be used ({error.strerror}); choose another"
+        ) from error
+    os.environ["DAGSTER_HOME"] = str(home)
+    _quiet()
+    try:
+        with DagsterInstance.from_config(str(home)) as instance:
+            yield instance
+    except OperationalError as error:
+        raise StorageFailed(
+            f"{home}: Dagster's records cannot be read or written ({error.orig}): check the disk "
+            "and the space on it, or the database that dagster.yaml names"
+        ) from error
+
+
+def _quiet() -> None:
+    """Keep logs off the terminal: what its user has to know comes as sentences in the end."""
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    astropy_log.setLevel(logging.ERROR)
+    # With a handler there, no library gives the root logger one that prints.
+    logging.getLogger().addHandler(logging.NullHandler())
+
+
+def prepare_home(home: Path) -> None:
+    """Put the project's `dagster.yaml` into a home that has none."""
+    home.mkdir(parents=True, exist_ok=True)
+    file = home / _CONFIGURATION
+    if not file.exists():
+        write_text(file, packaged(_CONFIGURATION).read_text(encoding="utf-8"))

@@ -1,0 +1,290 @@
+"""From raw counts to electrons, with a mask.
+
+What belongs here: bias, dark, flat, saturation, unit, and the refusal of masters that would make
+silent nonsense. What does not: which master belongs to which frame (`steps`), cosmic rays, the
+interpolation for the eye (`repair`).
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import ArrayLike, NDArray
+
+from astro_assets.errors import NoMatchingMaster
+from astro_assets.imaging.mask import MaskBit
+
+FLAT_FLOOR = 0.1
+"""A pixel that sees less than this share of the light has no data."""
+
+_SAME_EXPOSURE = 0.01
+"""Exposures that differ by less than this share count as equal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Masters:
+    """The masters for one frame; None stands for "not used".
+
+    bias : (ny, nx), ADU
+    dark : (ny, nx), ADU in ``dark_exposure_s``
+    dark_has_bias : the dark still holds the bias
+    flat : (ny, nx), relative, median 1
+    bad_pixels : (ny, nx) uint8, `MaskBit`, OR-ed into the mask
+    """
+
+    bias: NDArray[Any] | None = None
+    dark: NDArray[Any] | None = None
+    dark_exposure_s: float | None = None
+    dark_has_bias: bool = False
+    flat: NDArray[Any] | None = None
+    bad_pixels: NDArray[np.uint8] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """A science image.
+
+    image_e : (ny, nx) float32, electrons, finite; 0 where the mask says NO_DATA
+    mask : (ny, nx) uint8, `MaskBit`
+    steps : what was done, in order, a few words each
+    """
+
+    image_e: NDArray[np.float32]
+    mask: NDArray[np.uint8]
+    steps: tuple[str, ...]
+
+
+def calibrate(
+    raw_adu: NDArray[Any],
+    *,
+    masters: Masters,
+    exposure_s: float,
+    gain_e_per_adu: float,
+    saturation_adu: float | None,
+    pedestal_adu: float = 0.0,
+) -> Calibrated:
+    """``(raw − pedestal − bias − dark · t / t_dark) / flat · gain``, and the mask.
+
+    Saturation is seen in the raw values. A dark is scaled only once it is free of bias: it came
+    so, or the bias is there to be taken off it; and only down, since a dark shorter than the
+    frame would put more noise in than it takes out.
+
+    Parameters
+    ----------
+    raw_adu : (ny, nx), any number type
+    masters : those that are to be used
+    exposure_s : of the frame
+    gain_e_per_adu : electrons per ADU
+    saturation_adu : raw value from which a pixel is saturated; None when nobody knows
+    pedestal_adu : constant that earlier software added to the frame (and not to the masters);
+        its size counts, since programs disagree about the sign of PEDESTAL
+
+    Raises
+    ------
+    NoMatchingMaster : a master has another size; a dark does not fit the exposure; there is
+        neither bias nor dark to take the bias off before a flat is divided out
+    ValueError : the gain is not above zero, or the frame is not 2-d
+    """
+    _check(raw_adu, masters, gain_e_per_adu)
+    plan = _dark_plan(masters, exposure_s)
+    offsets_adu, steps = _offsets(masters, plan, pedestal_adu)
+    if masters.flat is not None:
+        steps += ("flat",)
+    if masters.bad_pixels is not None:
+        steps += ("bad pixels",)
+    image_e = np.empty(raw_adu.shape, np.float32)
+    mask = np.empty(raw_adu.shape, np.uint8)
+    _convert(
+        _native(raw_adu),
+        offsets_adu,
+        _plane(masters.flat),
+        _plane(masters.bad_pixels, np.uint8),
+        np.float32(abs(pedestal_adu)),
+        np.float32(gain_e_per_adu),
+        np.float32(math.inf if saturation_adu is None else saturation_adu),
+        image_e,
+        mask,
+    )
+    return Calibrated(image_e, mask, (*steps, f"gain {gain_e_per_adu:g} e/ADU"))
+
+
+def adopt(
+    image_adu: NDArray[Any],
+    *,
+    gain_e_per_adu: float,
+    saturation_adu: float | None,
+    pedestal_adu: float = 0.0,
+) -> Calibrated:
+    """A frame that arrives calibrated: unit and mask only.
+
+    Parameters
+    ----------
+    image_adu : (ny, nx), any number type; what is not finite has no data
+    gain_e_per_adu, saturation_adu, pedestal_adu : as for `calibrate`
+
+    Raises
+    ------
+    ValueError : the gain is not above zero, or the frame is not 2-d
+    """
+    done = calibrate(
+        image_adu,
+        masters=Masters(),
+        exposure_s=0.0,
+        gain_e_per_adu=gain_e_per_adu,
+        saturation_adu=saturation_adu,
+        pedestal_adu=pedestal_adu,
+    )
+    return Calibrated(done.image_e, done.mask, ("adopted as calibrated", *done.steps))
+
+
+def trim_overscan(image: NDArray[Any], top: int, right: int) -> NDArray[Any]:
+    """Without its last ``top`` rows and last ``right`` columns: a view, (ny − top, nx − right).
+
+    Raises
+    ------
+    ValueError : nothing would be left, or a number is below zero
+    """
+    ny, nx = image.shape
+    if not (0 <= top < ny and 0 <= right < nx):
+        raise ValueError(f"cannot trim {top} rows and {right} columns off {nx} × {ny} pixels")
+    return image[: ny - top, : nx - right]
+
+
+@dataclass(frozen=True, slots=True)
+class _DarkPlan:
+    """The bias and dark terms: ``bias_factor · bias + dark_factor · dark``."""
+
+    bias_factor: float
+    dark_factor: float
+
+
+def _check(raw_adu: NDArray[Any], masters: Masters, gain_e_per_adu: float) -> None:
+    if raw_adu.ndim != 2:
+        raise ValueError(f"expected a 2-d frame, found the shape {raw_adu.shape}")
+    if not gain_e_per_adu > 0:
+        raise ValueError(f"expected a gain above zero, found {gain_e_per_adu} e/ADU")
+    planes = {
+        "bias": masters.bias,
+        "dark": masters.dark,
+        "flat": masters.flat,
+        "bad-pixel map": masters.bad_pixels,
+    }
+    for name, plane in planes.items():
+        if plane is not None and plane.shape != raw_adu.shape:
+            raise NoMatchingMaster(
+                f"the master {name} has {plane.shape[::-1]} pixels and the frame "
+                f"{raw_adu.shape[::-1]}: take one of the same camera and binning"
+            )
+    if masters.flat is not None and masters.bias is None and masters.dark is None:
+        raise NoMatchingMaster(
+            "a flat cannot be divided out while the bias is still in the frame: add a master bias, "
+            "or a dark with its bias"
+        )
+
+
+def _dark_plan(masters: Masters, exposure_s: float) -> _DarkPlan:
+    if masters.dark is None:
+        return _DarkPlan(0.0 if masters.bias is None else 1.0, 0.0)
+    if masters.dark_exposure_s is None or not masters.dark_exposure_s > 0:
+        raise NoMatchingMaster("the master dark has no exposure time: add EXPTIME to its header")
+    dark_s = masters.dark_exposure_s
+    factor = exposure_s / dark_s
+    same = abs(factor - 1) <= _SAME_EXPOSURE
+    if factor > 1 and not same:
+        raise NoMatchingMaster(
+            f"the dark of {dark_s:g} s is shorter than the frame of {exposure_s:g} s: take darks "
+            f"of {exposure_s:g} s or more"
+        )
+    if masters.dark_has_bias:
+        return _plan_with_bias_in_dark(masters, exposure_s, factor, same)
+    if masters.bias is None:
+        raise NoMatchingMaster(
+            "the master dark is free of bias, but there is no master bias to go with it: add one"
+        )
+    return _DarkPlan(1.0, 1.0 if same else factor)
+
+
+def _plan_with_bias_in_dark(
+    masters: Masters, exposure_s: float, factor: float, same: bool
+) -> _DarkPlan:
+    if same:  # the bias goes with the dark; taking the master bias off as well would do it twice
+        return _DarkPlan(0.0, 1.0)
+    if masters.bias is None:
+        raise NoMatchingMaster(
+            f"the dark of {masters.dark_exposure_s:g} s still holds its bias and cannot be scaled "
+            f"to {exposure_s:g} s: add a master bias, or darks of {exposure_s:g} s"
+        )
+    return _DarkPlan(1.0 - factor, factor)
+
+
+def _offsets(
+    masters: Masters, plan: _DarkPlan, pedestal_adu: float
+) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+    """What is taken off each pixel, ADU (size 0 for nothing), and what to call it."""
+    steps: tuple[str, ...] = (f"pedestal {abs(pedestal_adu):g} ADU",) if pedestal_adu else ()
+    terms = []
+    if plan.bias_factor:
+        terms.append((masters.bias, plan.bias_factor))
+        steps += ("bias",)
+    if plan.dark_factor:
+        terms.append((masters.dark, plan.dark_factor))
+        scaled = "" if plan.dark_factor == 1 else f" × {plan.dark_factor:.4g}"
+        bias_in_it = masters.dark_has_bias and not plan.bias_factor
+        steps += (("bias and dark" if bias_in_it else "dark") + scaled,)
+    total = np.empty((0, 0), np.float32)
+    for master, factor in terms:
+        plane = _plane(master)
+        plane = plane if factor == 1 else plane * np.float32(factor)
+        total = total + plane if total.size else plane
+    return total, steps
+
+
+def _plane(image: ArrayLike | None, dtype: type = np.float32) -> NDArray[Any]:
+    if image is None:
+        return np.empty((0, 0), dtype)
+    return np.ascontiguousarray(image, dtype)
+
+
+def _native(raw: NDArray[Any]) -> NDArray[Any]:
+    """16-bit counts as they are (in this machine's byte order), anything else as float32."""
+    dtype = np.uint16 if raw.dtype.kind == "u" and raw.dtype.itemsize == 2 else np.float32
+    return np.ascontiguousarray(raw, dtype)
+
+
+_SATURATED = np.uint8(MaskBit.SATURATED)
+_NO_DATA = np.uint8(MaskBit.NO_DATA)
+
+
+@njit(cache=True, nogil=True)
+def _convert(
+    raw: Any,
+    offsets: Any,
+    flat: Any,
+    bad: Any,
+    pedestal: Any,
+    gain: Any,
+    saturation: Any,
+    image: Any,
+    mask: Any,
+) -> None:
+    """All corrections of a pixel in one pass; planes of size 0 are not there."""
+    ny, nx = raw.shape
+    for y in range(ny):
+        for x in range(nx):
+            value = np.float32(raw[y, x])
+            bits = bad[y, x] if bad.size else np.uint8(0)
+            if value >= saturation:
+                bits |= _SATURATED
+            value -= pedestal
+            if offsets.size:
+                value -= offsets[y, x]
+            value *= gain
+            if flat.size:
+                value = value / flat[y, x] if flat[y, x] >= FLAT_FLOOR else np.float32(np.nan)
+            if not abs(value) < np.inf:
+                value = np.float32(0)
+                bits |= _NO_DATA
+            image[y, x] = value
+            mask[y, x] = bits

@@ -1,0 +1,76 @@
+"""Values for pixels that have none, for the eye and for filters that need whole images.
+
+What belongs here: interpolation over masked pixels. What does not: finding them (`bad_pixels`,
+`cosmic_rays`). The mask keeps the reason: a repaired pixel stays out of measurements.
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from astro_assets.imaging.mask import UNUSABLE, MaskBit
+
+_TO_REPAIR = np.uint8(UNUSABLE & ~MaskBit.SATURATED)
+_NO_SOURCE = np.uint8(UNUSABLE)
+_INTERPOLATED = np.uint8(MaskBit.INTERPOLATED)
+
+_REACH = 5
+"""Farthest neighbour, in pixels of one colour: groups up to twice as wide are filled."""
+_ENOUGH = 3
+"""Usable neighbours that end the search outwards."""
+
+
+def interpolate_bad(
+    image: NDArray[np.float32], mask: NDArray[np.uint8], *, bayer: bool = False
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Fill bad pixels, cosmic rays and holes from the usable pixels around.
+
+    The value is the mean of the usable neighbours in the smallest square that holds three,
+    weighted by the inverse squared distance. Filled pixels get INTERPOLATED besides the bits they
+    have. What has too few neighbours within `_REACH` stays as it is, and so do pixels that are
+    saturated and nothing else.
+
+    Parameters
+    ----------
+    image : (ny, nx) float32
+    mask : (ny, nx) uint8, `MaskBit`
+    bayer : take neighbours of the same colour of a 2 × 2 matrix only
+    """
+    if image.shape != mask.shape:
+        raise ValueError(f"the image is {image.shape} and its mask {mask.shape}")
+    filled, bits = image.copy(), mask.copy()
+    ys, xs = np.nonzero(mask & _TO_REPAIR)
+    _fill(image, mask, ys, xs, 2 if bayer else 1, filled, bits)
+    return filled, bits
+
+
+@njit(cache=True, nogil=True)
+def _fill(image: Any, mask: Any, ys: Any, xs: Any, stride: int, filled: Any, bits: Any) -> None:
+    for k in range(len(ys)):
+        for reach in range(1, _REACH + 1):
+            found, value = _neighbours(image, mask, ys[k], xs[k], stride, reach)
+            if found >= _ENOUGH:
+                filled[ys[k], xs[k]] = value
+                bits[ys[k], xs[k]] |= _INTERPOLATED
+                break
+
+
+@njit(cache=True, nogil=True)
+def _neighbours(
+    image: Any, mask: Any, y: int, x: int, stride: int, reach: int
+) -> tuple[int, float]:
+    """Number and weighted mean of the usable pixels of the same colour within the reach."""
+    ny, nx = image.shape
+    found, total, weighted = 0, 0.0, 0.0
+    for j in range(-reach, reach + 1):
+        for i in range(-reach, reach + 1):
+            v, u = y + j * stride, x + i * stride
+            if v < 0 or v >= ny or u < 0 or u >= nx or mask[v, u] & _NO_SOURCE:
+                continue
+            weight = 1.0 / (i * i + j * j)
+            found += 1
+            total += weight
+            weighted += weight * image[v, u]
+    return found, weighted / total if total > 0 else 0.0

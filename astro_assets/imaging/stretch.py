@@ -1,0 +1,118 @@
+"""Electrons into what a screen shows: one stretch for all channels, colour kept.
+
+What belongs here: the tone curve. What does not: the mixture of channels (`color`).
+"""
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+
+SKY_GREY = 0.15
+"""Where the sky's level comes to lie between black and white."""
+_BLACK_SIGMA = 2.8
+_SAMPLES = 1_000_000
+_FEW = 20
+_BLANK = 0
+_STRIP_ROWS = 128
+
+
+def autostretch(rgb: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """Stretch a picture so that faint and bright both show.
+
+    Black lies 2.8 standard deviations below the sky, the sky at `SKY_GREY`, white at the
+    brightest stars' level; between them runs an asinh curve of the mean intensity, and every
+    channel is multiplied by the same factor, so that a colour stays what it is however bright
+    (Lupton et al. 2004, PASP 116, 133). A pixel of which one channel would pass white is scaled
+    down as a whole, by a smooth law, instead of being cut.
+
+    Parameters
+    ----------
+    rgb : (3, ny, nx), background neutral (`color.compose`); NaN is blank
+
+    Returns
+    -------
+    (3, ny, nx) uint16, full range
+    """
+    black, sky, white = _levels(rgb)
+    softening = _softening((sky - black) / (white - black))
+    picture = np.empty(rgb.shape, np.uint16)
+
+    def rows(y0: int) -> None:
+        part = slice(y0, y0 + _STRIP_ROWS)
+        _stretch(rgb[:, part], black, white, softening, picture[:, part])
+
+    with ThreadPoolExecutor(2, thread_name_prefix="stretch") as pool:
+        list(pool.map(rows, range(0, rgb.shape[1], _STRIP_ROWS)))
+    return picture
+
+
+def to_uint8(picture: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    """The same picture in 8 bits, rounded."""
+    return ((picture.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def _levels(rgb: NDArray[np.float32]) -> tuple[float, float, float]:
+    """Black, sky and white of the mean intensity."""
+    intensity = rgb.mean(axis=0)
+    seen = intensity[np.isfinite(intensity)]
+    if seen.size == 0:
+        return 0.0, 0.5, 1.0
+    sky, sigma = _sky(seen[:: max(1, seen.size // _SAMPLES)])
+    # Not the very brightest: one hot pixel must not set the scale.
+    brightest = float(np.partition(seen, -_FEW)[-_FEW]) if seen.size > _FEW else float(seen.max())
+    return sky - _BLACK_SIGMA * sigma, sky, max(brightest, sky + 20 * sigma)
+
+
+def _sky(values: NDArray[np.float32]) -> tuple[float, float]:
+    """Level and spread of the sky: median and MAD of what is not source, clipped at 3 sigma."""
+    kept = values.astype(np.float64)
+    level, sigma = 0.0, 0.0
+    for _ in range(10):
+        level = float(np.median(kept))
+        # Sources only add: the lower half alone tells the spread.
+        below = level - kept[kept <= level]
+        sigma = 1.4826 * float(np.median(below))
+        inside = kept[np.abs(kept - level) <= 3 * sigma]
+        if inside.size == kept.size or inside.size < 100:
+            break
+        kept = inside
+    return level, max(sigma, 1e-6 * max(abs(level), 1.0))
+
+
+def _softening(sky: float) -> float:
+    """The asinh curve's scale b for which ``asinh(sky / b) / asinh(1 / b)`` is `SKY_GREY`."""
+    if sky >= SKY_GREY:
+        return 1e3  # the curve is a straight line by then
+
+    def miss(log_b: float) -> float:
+        b = math.exp(log_b)
+        return math.asinh(sky / b) / math.asinh(1 / b) - SKY_GREY
+
+    low, high = math.log(1e-30), math.log(1e3)
+    return math.exp(brentq(miss, low, high)) if miss(low) * miss(high) < 0 else 1e3
+
+
+@njit(cache=True, nogil=True)
+def _stretch(rgb: Any, black: float, white: float, softening: float, picture: Any) -> None:
+    top = 1 / math.asinh(1 / softening)
+    scale = 1 / (white - black)
+    for y in range(rgb.shape[1]):
+        for x in range(rgb.shape[2]):
+            r, g, b = rgb[0, y, x] - black, rgb[1, y, x] - black, rgb[2, y, x] - black
+            intensity = (r + g + b) / 3 * scale
+            if not intensity > 0:  # NaN too
+                picture[0, y, x] = picture[1, y, x] = picture[2, y, x] = _BLANK
+                continue
+            grey = math.asinh(intensity / softening) * top
+            factor = grey / intensity * scale
+            r, g, b = max(r * factor, 0.0), max(g * factor, 0.0), max(b * factor, 0.0)
+            # 1 at white for the strongest channel, and no change where it is dark.
+            full = 65535 / max(1 + max(r, g, b) - grey, r, g, b)
+            picture[0, y, x] = int(r * full + 0.5)
+            picture[1, y, x] = int(g * full + 0.5)
+            picture[2, y, x] = int(b * full + 0.5)

@@ -1,0 +1,113 @@
+"""The observing night: its key, and when the Sun leaves and comes back.
+
+A night runs from local noon to local noon at the site and is named by the evening's date.
+"""
+
+import warnings
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING, Literal
+from zoneinfo import ZoneInfo
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Twilight = Literal["sunset", "civil", "nautical", "astronomical"]
+
+_SUN_ALTITUDE_DEG: dict[Twilight, float] = {
+    "sunset": -0.833,
+    "civil": -6.0,
+    "nautical": -12.0,
+    "astronomical": -18.0,
+}
+
+_STEP_S = 300.0
+"""between two altitudes; a straight line between them is right to 0.004 degrees"""
+
+
+@dataclass(frozen=True, slots=True)
+class Darkness:
+    """From dusk to dawn, both in UTC."""
+
+    dusk_utc: datetime
+    dawn_utc: datetime
+
+
+def night_of(moment: datetime, timezone: str) -> date:
+    """The night that an aware ``moment`` belongs to, at a site in ``timezone``."""
+    return night_of_local(moment.astimezone(ZoneInfo(timezone)))
+
+
+def night_of_local(moment: datetime) -> date:
+    """The night that a moment in the site's own civil time belongs to."""
+    return (moment - timedelta(hours=12)).date()
+
+
+def local_noon_utc(night: date, timezone: str) -> datetime:
+    """The noon at which ``night`` begins."""
+    return datetime.combine(night, time(12), tzinfo=ZoneInfo(timezone)).astimezone(UTC)
+
+
+def darkness(
+    night: date,
+    *,
+    latitude_deg: float,
+    longitude_deg: float,
+    timezone: str,
+    twilight: Twilight = "nautical",
+) -> Darkness | None:
+    """The longest time of ``night`` with the Sun below the limit, from noon to noon at most.
+
+    None when the Sun does not go that deep. When it does not come up to the limit all day (polar
+    night), the night is dark from noon to noon.
+
+    Computed offline, true to some seconds.
+    """
+    import numpy as np
+
+    noon_utc = local_noon_utc(night, timezone)
+    length_s = (local_noon_utc(night + timedelta(days=1), timezone) - noon_utc).total_seconds()
+    at_s = np.linspace(0.0, length_s, round(length_s / _STEP_S) + 1)
+    above_deg = (
+        _sun_altitude_deg(noon_utc, at_s, latitude_deg, longitude_deg) - _SUN_ALTITUDE_DEG[twilight]
+    )
+    change = np.flatnonzero(np.diff(above_deg < 0))
+    share = above_deg[change] / (above_deg[change] - above_deg[change + 1])
+    borders_s = [0.0, *(at_s[change] + share * np.diff(at_s)[change]), length_s]
+    # The pieces between the borders are dark and bright in turn.
+    first_dark = 0 if above_deg[0] < 0 else 1
+    pieces = list(pairwise(borders_s))[first_dark::2]
+    if not pieces:
+        return None
+    dusk_s, dawn_s = max(pieces, key=lambda piece: piece[1] - piece[0])
+    return Darkness(
+        noon_utc + timedelta(seconds=float(dusk_s)), noon_utc + timedelta(seconds=float(dawn_s))
+    )
+
+
+def _sun_altitude_deg(
+    start_utc: datetime, at_s: "NDArray[np.float64]", latitude_deg: float, longitude_deg: float
+) -> "NDArray[np.float64]":
+    """Altitude of the Sun's centre, (n,), so many seconds after a start. Without refraction."""
+    import astropy.units as u
+    from astroplan import Observer
+    from astropy.time import Time
+    from astropy.utils import iers
+
+    # The Earth-rotation tables that come along serve at any age, and what lies beyond them is
+    # off by milliseconds; no download is ever tried.
+    with (
+        iers.conf.set_temp("auto_download", False),
+        iers.conf.set_temp("auto_max_age", None),
+        iers.conf.set_temp("iers_degraded_accuracy", "ignore"),
+        warnings.catch_warnings(),
+    ):
+        # Nobody knows leap seconds and polar motion of later years; what that costs is
+        # milliseconds, and no news for an observer.
+        warnings.filterwarnings("ignore", message=".*dubious year")
+        warnings.filterwarnings("ignore", message=".*polar motions")
+        observer = Observer(latitude=latitude_deg * u.deg, longitude=longitude_deg * u.deg)
+        altitude = observer.sun_altaz(Time(start_utc) + at_s * u.s).alt
+        return altitude.to_value(u.deg)  # type: ignore[no-any-return]

@@ -1,0 +1,44 @@
+"""`observatory.toml`, typed. Secrets are the names of environment variables, never values.
+
+Read once, at the edge, and handed down. What does not belong here: what the settings are used for.
+"""
+
+from astro_assets.settings.models import (
+    FolderSource,
+    ItelescopeSource,
+    Limits,
+    PiSource,
+    Secrets,
+    Settings,
+    Site,
+    Solving,
+    SourceSettings,
+    TelescopeOrgSource,
+    VesperaSource,
+    Watch,
+)
+from astro_assets.settings.reading import (
+    DEFAULT_FILE,
+    SETTINGS_VARIABLE,
+    load_settings,
+    settings_file,
+)
+
+__all__ = [
+    "DEFAULT_FILE",
+    "SETTINGS_VARIABLE",
+    "FolderSource",
+    "ItelescopeSource",
+    "Limits",
+    "PiSource",
+    "Secrets",
+    "Settings",
+    "Site",
+    "Solving",
+    "SourceSettings",
+    "TelescopeOrgSource",
+    "VesperaSource",
+    "Watch",
+    "load_settings",
+    "settings_file",
+]

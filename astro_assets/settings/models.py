@@ -1,0 +1,231 @@
+"""What may stand in `observatory.toml`, as types with their defaults and limits.
+
+What belongs here: keys, limits, what each source needs. What does not: reading the file
+(`reading`), the sentences for mistakes (`complaints`).
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+)
+
+from astro_assets.errors import SettingsError
+
+
+def _local(value: object) -> object:
+    if isinstance(value, str) and "://" in value:
+        raise ValueError("a folder or file on this machine")
+    return value
+
+
+def _home(value: Path) -> Path:
+    try:
+        return value.expanduser()
+    except RuntimeError as error:
+        raise ValueError("a path on this machine; there is no such home folder") from error
+
+
+LocalPath = Annotated[Path, BeforeValidator(_local), AfterValidator(_home)]
+"""relative to the settings file; ``~`` is the user's home"""
+
+VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+HostName = Annotated[str, Field(pattern=r"^[^\s/]+$")]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True
+    )
+
+
+class Site(Strict):
+    """Where the observer's nights are counted, and where the Sun sets for the Pi."""
+
+    name: str
+    latitude_deg: float = Field(ge=-90, le=90)
+    longitude_deg: float = Field(ge=-180, le=180)
+    elevation_m: float = 0.0
+    timezone: str = "UTC"
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError("a time zone such as Europe/Amsterdam") from error
+        return value
+
+
+class Watch(Strict):
+    """How often the sensors look, and when a growing session counts as finished."""
+
+    interval_s: int = Field(default=300, ge=5)
+    quiet_s: int = Field(default=300, ge=0)
+
+
+class Limits(Strict):
+    """Above (or below) these a frame is rejected, with the reason.
+
+    The ``_ratio`` limits are relative to the median of the session's frames in the same filter.
+    """
+
+    min_stars: int = Field(default=8, ge=0)
+    min_stars_ratio: float = Field(default=0.4, ge=0)
+    max_elongation: float = Field(default=1.6, ge=1)
+    max_fwhm_ratio: float = Field(default=1.6, gt=1)
+    max_background_ratio: float = Field(default=3.0, gt=1)
+    min_transparency: float = Field(default=0.5, ge=0, le=1)
+    max_residual_arcsec_ratio: float = Field(default=0.8, gt=0)
+    """of the pixel scale"""
+
+
+class Solving(Strict):
+    """Where astrometry.net index files lie, beside the ones that come with the system."""
+
+    index_folders: tuple[LocalPath, ...] = (Path("/usr/share/astrometry"),)
+
+
+class BaseSource(Strict):
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")
+    enabled: bool = True
+    gain_e_per_adu: float | None = Field(default=None, gt=0)
+    """for cameras whose headers do not say"""
+
+
+class _Login(BaseSource):
+    user_env: VariableName
+    password_env: VariableName
+
+    def credentials(self, secrets: "Secrets") -> tuple[str, str]:
+        """User and password. Raises `SettingsError` when a variable is not set."""
+        return secrets.value(self, "user_env"), secrets.value(self, "password_env")
+
+
+class ItelescopeSource(_Login):
+    kind: Literal["itelescope"]
+    host: HostName = "data.itelescope.net"
+    port: Port = 21
+    path: str = "/"
+    ca_file: LocalPath | None = None
+
+
+class VesperaSource(BaseSource):
+    kind: Literal["vespera"]
+    host: HostName = "10.0.0.1"
+    port: Port = 21
+    path: str = "/user"
+
+
+class TelescopeOrgSource(_Login):
+    kind: Literal["telescope_org"]
+    host: HostName = "www.telescope.org"
+    port: Port = 443
+    ca_file: LocalPath | None = None
+
+
+class PiSource(BaseSource):
+    kind: Literal["pi"]
+    host: HostName
+    port: Port = 22
+    user_env: VariableName
+    password_env: VariableName | None = None
+    key_file: LocalPath | None = None
+    known_hosts: LocalPath = Path("~/.ssh/known_hosts")
+    path: str = "captures"
+    """the folder on the Pi that holds one folder per night"""
+
+
+class FolderSource(BaseSource):
+    kind: Literal["folder"]
+    path: LocalPath
+
+
+SourceSettings = Annotated[
+    ItelescopeSource | VesperaSource | TelescopeOrgSource | PiSource | FolderSource,
+    Field(discriminator="kind"),
+]
+
+
+class Secrets:
+    """The environment, and beneath it `.env` beside the settings file. Prints no value."""
+
+    def __init__(self, values: dict[str, str], file: Path) -> None:
+        self._values = values
+        self._file = file
+
+    def value(self, source: BaseSource, key: str) -> str:
+        """The secret whose variable ``source.<key>`` names. Raises `SettingsError`."""
+        variable = getattr(source, key)
+        value = self._values.get(variable)
+        if not value:
+            raise SettingsError(
+                self._file,
+                f"sources.{source.name}.{key}",
+                f"the environment variable {variable} is not set or empty; set it, or write "
+                f"{variable}=… into {self._file.parent / '.env'}",
+            )
+        return value
+
+    def __repr__(self) -> str:
+        return f"Secrets({len(self._values)} variables)"
+
+
+class Settings(BaseModel):
+    """Everything in `observatory.toml`. Sources that could not be read are in ``problems``."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    file: Path
+    root: Path
+    site: Site
+    watch: Watch = Watch()
+    limits: Limits = Limits()
+    solving: Solving = Solving()
+    sources: tuple[SourceSettings, ...] = ()
+    problems: tuple[SettingsError, ...] = ()
+    secrets: Secrets = Field(repr=False)
+
+    @property
+    def active_sources(self) -> tuple[SourceSettings, ...]:
+        return tuple(source for source in self.sources if source.enabled)
+
+    def source(self, name: str) -> SourceSettings:
+        """The source of that name. Raises `SettingsError` with the names there are."""
+        for source in self.sources:
+            if source.name == name:
+                return source
+        names = ", ".join(source.name for source in self.sources) or "none"
+        raise SettingsError(
+            self.file, "sources", f"there is no source {name!r}; there are: {names}"
+        )
+
+
+class FileContent(Strict):
+    """The file itself; its sources are judged one by one."""
+
+    root: LocalPath
+    site: Site
+    watch: Watch = Watch()
+    limits: Limits = Limits()
+    solving: Solving = Solving()
+    sources: list[dict[str, object]] = []
+
+
+MODELS: dict[str, type[BaseModel]] = {
+    "itelescope": ItelescopeSource,
+    "vespera": VesperaSource,
+    "telescope_org": TelescopeOrgSource,
+    "pi": PiSource,
+    "folder": FolderSource,
+}
+"""by kind"""

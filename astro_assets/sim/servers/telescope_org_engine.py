@@ -1,0 +1,103 @@
+"""telescope.org's image engine: it packs a job's images and says when they are ready.
+
+What does not belong here: HTTP (`telescope_org`), how images are packed (`telescope_org_jobs`).
+"""
+
+import bz2
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from astro_assets.sim.servers.telescope_org_jobs import (
+    COMPLETE,
+    Job,
+    job_cube,
+    job_zip,
+    load_jobs,
+)
+
+Answer = dict[str, Any]
+
+
+@dataclass(slots=True)
+class EngineJob:
+    """A download that is being prepared."""
+
+    jid: str
+    name: str
+    content: bytes
+    flat: str
+    polls_left: int
+
+
+class ImageEngine:
+    """Downloads by their number, the `ieid`.
+
+    folder : `jobs.json` and `<jid>/<filter>.fits`
+    ready_after : how often it says PROCESSING before READY
+    """
+
+    def __init__(self, folder: Path, *, ready_after: int) -> None:
+        self._folder = folder
+        self._ready_after = ready_after
+        self._jobs: dict[str, EngineJob] = {}
+        self._lock = Lock()
+
+    def create_zip(self, asked: dict[str, Any]) -> Answer:
+        """`0-create-dlzip`."""
+        return self._create(asked, "zip", job_zip)
+
+    def create_cube(self, asked: dict[str, Any]) -> Answer:
+        """`0-create-dl3d`."""
+        return self._create(asked, "fits", job_cube)
+
+    def is_ready(self, asked: dict[str, Any]) -> Answer:
+        """`0-is-job-ready`: fitssize is the length of what will be sent, fitsbzsize under bzip2."""
+        with self._lock:
+            job = self._jobs.get(str(asked.get("ieid")))
+            if job is None:
+                return refusal("Unknown job")
+            if job.polls_left > 0:
+                job.polls_left -= 1
+                return success("PROCESSING", {"flatID": job.flat})
+        sizes = {"fitssize": str(len(job.content)), "fitsbzsize": str(_packed_size(job))}
+        return success("READY", {"flatID": job.flat, **sizes})
+
+    def prepared(self, jid: str, ieid: str) -> EngineJob | None:
+        """The download, if it is ready and that job's."""
+        job = self._jobs.get(ieid)
+        return job if job and job.jid == jid and job.polls_left == 0 else None
+
+    def _create(
+        self, asked: dict[str, Any], ending: str, pack: Callable[[Path, Job], bytes]
+    ) -> Answer:
+        jid = str(asked.get("jid"))
+        complete = (job for job in load_jobs(self._folder) if job["status"] == COMPLETE)
+        job = next((job for job in complete if str(job["jid"]) == jid), None)
+        if job is None:
+            return refusal("No data")
+        flat = str(asked.get("flatid") or job["flatid"] or "")
+        made = EngineJob(jid, f"{jid}.{ending}", pack(self._folder, job), flat, self._ready_after)
+        with self._lock:
+            ieid = str(len(self._jobs) + 1)
+            self._jobs[ieid] = made
+        return success("OK_WAIT" if made.polls_left else "OK_READY", {"ieID": ieid, "flatID": flat})
+
+
+def success(status: str, data: object) -> Answer:
+    """The site's way to say yes."""
+    return {"success": 1, "status": status, "data": data}
+
+
+def refusal(status: str) -> Answer:
+    """The site's way to say no."""
+    return {"success": 0, "status": status, "data": ""}
+
+
+def _packed_size(job: EngineJob) -> int:
+    """A zip is sent as it is."""
+    if job.name.endswith(".zip"):
+        return len(job.content)
+    return len(bz2.compress(job.content, compresslevel=1))

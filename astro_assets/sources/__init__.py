@@ -1,0 +1,1 @@
+"""Where frames come from: transports, kinds with their naming rules, and one fetch for all."""

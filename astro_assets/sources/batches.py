@@ -1,0 +1,133 @@
+"""From a listing to batches: sessions of lights and sets of calibration frames.
+
+What belongs here: grouping (pure) and `look`, the one call for "what is there". What does not:
+naming rules of one kind, and anything that downloads.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import date
+
+from astro_assets.frame import CALIBRATION_KINDS, FrameKind, key_part, target_key
+from astro_assets.settings import Settings, SourceSettings
+from astro_assets.sources.kinds import KINDS, connect
+from astro_assets.sources.paths import is_fits, is_tiff, spelled, stem
+from astro_assets.sources.protocol import Placement, RemoteFile
+
+_MAX_PART = 60
+
+Placer = Callable[[RemoteFile], Placement | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What is fetched together: a session of lights, or a set of calibration frames.
+
+    files : sorted by path; their facts hold what name, path and server know
+    """
+
+    source: str
+    key: str
+    kind: FrameKind
+    night: date
+    target: str | None
+    instrument: str
+    files: tuple[RemoteFile, ...]
+
+    @property
+    def digest(self) -> str:
+        """Changes whenever a file comes, goes or changes on the far side."""
+        lines = (
+            f"{spelled(f.path)}\t{f.size_bytes}\t{f.modified_utc}\t{f.sha256}\n" for f in self.files
+        )
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+    @property
+    def closed(self) -> bool:
+        """The far side says that nothing more will come."""
+        return all(file.complete for file in self.files)
+
+    @property
+    def size_bytes(self) -> int:
+        """The bytes to fetch, as far as the far side says."""
+        return sum(file.size_bytes or 0 for file in self.files)
+
+
+def look(source: SourceSettings, settings: Settings) -> list[Batch]:
+    """Ask one source what it holds, as batches sorted by key.
+
+    Raises
+    ------
+    SourceUnreachable, ListingFailed, LoginRefused, IdentityRefused, SettingsError
+    """
+    kind = KINDS[source.kind]
+    with connect(source, settings.secrets) as transport:
+        files = transport.list()
+    return group(source.name, files, lambda file: kind.place(file, settings.site.timezone))
+
+
+def group(source: str, files: Iterable[RemoteFile], place: Placer) -> list[Batch]:
+    """Sort listed files into batches.
+
+    Files that ``place`` does not want, pictures of frames (a TIFF beside the FITS of the same
+    name) and `FrameKind.OTHER` are left out.
+    """
+    groups: dict[str, list[tuple[RemoteFile, Placement]]] = defaultdict(list)
+    for file, placement in _without_pictures(_placed(files, place)):
+        groups[batch_key(placement)].append((file, placement))
+    return [_batch(source, key, groups[key]) for key in sorted(groups)]
+
+
+def batch_key(placement: Placement) -> str:
+    """``2026-11-20_M31_T20``, ``2026-11-20_dark_ASI294MC_10s``: sorts by date, reads well."""
+    middle = (
+        placement.kind.value
+        if placement.kind in CALIBRATION_KINDS
+        else _short(target_key(placement.target or "unknown"))
+    )
+    parts = [placement.night.isoformat(), middle, _short(key_part(placement.instrument))]
+    if placement.kind in CALIBRATION_KINDS and placement.configuration:
+        parts.append(_short(key_part(placement.configuration)))
+    return "_".join(parts)
+
+
+def _placed(files: Iterable[RemoteFile], place: Placer) -> Iterator[tuple[RemoteFile, Placement]]:
+    for file in files:
+        placement = place(file)
+        if placement is not None and placement.kind is not FrameKind.OTHER:
+            yield file, placement
+
+
+def _without_pictures(
+    placed: Iterable[tuple[RemoteFile, Placement]],
+) -> Iterator[tuple[RemoteFile, Placement]]:
+    placed = list(placed)
+    frames = {stem(file.path).lower() for file, _ in placed if is_fits(file.path)}
+    for file, placement in placed:
+        if not (is_tiff(file.path) and stem(file.path).lower() in frames):
+            yield file, placement
+
+
+def _batch(source: str, key: str, members: list[tuple[RemoteFile, Placement]]) -> Batch:
+    members = sorted(members, key=lambda member: spelled(member[0].path))
+    first = members[0][1]
+    return Batch(
+        source=source,
+        key=key,
+        kind=first.kind,
+        night=first.night,
+        target=first.target,
+        instrument=first.instrument,
+        files=tuple(
+            replace(file, facts={**placement.facts, **file.facts}) for file, placement in members
+        ),
+    )
+
+
+def _short(part: str) -> str:
+    """A part of a key that also fits into a file's name; the hash keeps long ones apart."""
+    if len(part) <= _MAX_PART:
+        return part
+    return f"{part[: _MAX_PART - 9]}-{hashlib.sha256(part.encode()).hexdigest()[:8]}"

@@ -1,0 +1,163 @@
+"""A folder on this machine or on a network drive, filled by somebody else's program.
+
+What belongs here: walking it, and what a header says of where a frame belongs.
+"""
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from astro_assets.errors import BrokenFile, ListingFailed, SourceUnreachable, TransferCut
+from astro_assets.frame import FrameKind, kind_from_text
+from astro_assets.night import night_of
+from astro_assets.settings import FolderSource, Secrets
+from astro_assets.sources.configuration import configuration
+from astro_assets.sources.paths import is_fits
+from astro_assets.sources.protocol import Kind, Placement, RemoteFile, Transport
+from astro_assets.sources.verify import hdus
+
+_CHUNK = 2**20
+_KEYWORDS = (
+    "IMAGETYP", "FRAME", "OBJECT", "OBSTARGET", "DATE-OBS", "EXPTIME", "EXPOSURE", "FILTER",
+    "INSTRUME", "TELESCOP", "GAIN", "OFFSET",
+)  # fmt: skip
+
+
+class FolderTransport:
+    """Lists FITS files at any depth with what their headers say. Links are not followed."""
+
+    def __init__(self, name: str, root: Path) -> None:
+        self._name = name
+        self._root = root
+
+    def __enter__(self) -> Self:
+        if not self._root.is_dir():
+            raise SourceUnreachable(
+                f"{self._name}: there is no folder {self._root}: mount it, or correct its path"
+            )
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        return None
+
+    def list(self) -> list[RemoteFile]:
+        try:
+            return [self._file(path) for path in _walk(self._root)]
+        except OSError as error:
+            raise ListingFailed(
+                f"{self._name}: {error.filename} cannot be read ({error.strerror}): "
+                "check its rights"
+            ) from error
+
+    def _file(self, path: Path) -> RemoteFile:
+        status = path.stat()
+        return RemoteFile(
+            path=path.relative_to(self._root).as_posix(),
+            size_bytes=status.st_size,
+            modified_utc=_time(status),
+            facts=dict(_facts(path, status.st_size, status.st_mtime_ns)),
+        )
+
+    def download(self, file: RemoteFile, sink: BinaryIO) -> None:
+        path = self._root / file.path
+        if self._root not in Path(os.path.abspath(path)).parents:  # noqa: PTH100 - links stay
+            raise BrokenFile(f"{self._name}: {path} lies outside of its folder: move it")
+        try:
+            with path.open("rb") as source:
+                while chunk := source.read(_CHUNK):
+                    sink.write(chunk)
+                status = os.fstat(source.fileno())
+        except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
+            raise BrokenFile(
+                f"{self._name}: {path} is not handed over ({error.strerror}): look at it there"
+            ) from error
+        except OSError as error:
+            raise SourceUnreachable(
+                f"{self._name}: {path} cannot be read ({error.strerror}): is the drive there?"
+            ) from error
+        if (status.st_size, _time(status)) != (file.size_bytes, file.modified_utc):
+            raise TransferCut(
+                f"{self._name}: {path} changed while it was copied: the next look takes it"
+            )
+
+
+def _walk(root: Path) -> Iterator[Path]:
+    """FITS files below ``root``, sorted; names with a leading dot are other programs' own."""
+    for entry in sorted(os.scandir(root), key=lambda entry: entry.name):
+        if entry.name.startswith(".") or entry.is_symlink():
+            continue
+        if entry.is_dir():
+            yield from _walk(Path(entry.path))
+        elif entry.is_file() and is_fits(entry.name):
+            yield Path(entry.path)
+
+
+def _time(status: os.stat_result) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(status.st_mtime_ns // 1000 / 1e6, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+@lru_cache(maxsize=100_000)
+def _facts(path: Path, size: int, modified_ns: int) -> tuple[tuple[str, str], ...]:
+    """What the first header with an image says; nothing if it cannot be read.
+
+    A broken file must still be listed, so that the fetch sets it aside for all to see.
+    """
+    del modified_ns  # a part of the key: the header of a changed file is read anew
+    cards: dict[str, str] = {}
+    try:
+        with path.open("rb") as file:
+            for hdu in hdus(file, size, str(path)):
+                cards = {**hdu.cards, **cards}
+                if hdu.data_size:
+                    break
+    except (BrokenFile, OSError):
+        return ()
+    return tuple((key, cards[key]) for key in _KEYWORDS if cards.get(key, "").strip())
+
+
+def place(file: RemoteFile, timezone: str) -> Placement:
+    """Place a frame by its header; a light of target "unknown" where that says nothing."""
+    facts = file.facts
+    kind = kind_from_text(facts.get("IMAGETYP") or facts.get("FRAME") or "light")
+    target = facts.get("OBJECT") or facts.get("OBSTARGET") or "unknown"
+    return Placement(
+        kind=kind,
+        night=_night(file, timezone),
+        target=target if kind is FrameKind.LIGHT else None,
+        instrument=facts.get("INSTRUME") or facts.get("TELESCOP") or "camera",
+        configuration=configuration(kind, facts),
+    )
+
+
+def _night(file: RemoteFile, timezone: str) -> date:
+    moment = file.modified_utc
+    try:
+        stated = datetime.fromisoformat(file.facts.get("DATE-OBS", ""))
+        moment = stated if stated.tzinfo else stated.replace(tzinfo=UTC)
+    except ValueError:
+        pass
+    try:
+        return night_of(moment, timezone) if moment else date(1970, 1, 1)
+    except OverflowError:
+        return date(1970, 1, 1)
+
+
+def connect(source: FolderSource, secrets: Secrets) -> Transport:
+    """The folder as it is."""
+    del secrets
+    return FolderTransport(source.name, source.path)
+
+
+FOLDER = Kind("folder", connect, place)

@@ -1,0 +1,216 @@
+"""One FTP dialogue, with `ftplib`: log-in, TLS, one transfer, and errors in our own words.
+
+What belongs here: what `ftplib` does not do by itself. What does not: trees and files (`ftp`).
+"""
+
+import ftplib
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from astro_assets.errors import (
+    BrokenFile,
+    IdentityRefused,
+    ListingFailed,
+    LoginRefused,
+    SourceUnreachable,
+    Transient,
+)
+from astro_assets.sources.paths import spelled
+from astro_assets.sources.tls import client_context, no_trust
+
+LISTING_TIMEOUT_S = 10
+DATA_TIMEOUT_S = 30
+_CHUNK = 2**18
+
+
+@dataclass(frozen=True, slots=True)
+class FtpServer:
+    """Where to connect, and as whom. ``path`` is the folder that paths are relative to."""
+
+    name: str
+    host: str
+    port: int
+    path: str
+    user: str
+    login_hint: str
+    password: str = field(repr=False)
+    tls: bool = False
+    ca_file: Path | None = None
+
+    @property
+    def where(self) -> str:
+        return f"{self.name}: {self.host}:{self.port}"
+
+
+def open_client(server: FtpServer) -> ftplib.FTP:
+    """Connect, make sure of TLS where it is wanted, and log in.
+
+    Raises
+    ------
+    SourceUnreachable, LoginRefused
+    IdentityRefused : before the password was sent
+    """
+    client = TlsClient(client_context(server.ca_file, server.name)) if server.tls else PlainClient()
+    try:
+        with translated(server):
+            client.connect(server.host, server.port, timeout=LISTING_TIMEOUT_S)
+        if isinstance(client, TlsClient):
+            _secure(client, server)
+        _log_in(client, server)
+        with translated(server):
+            if isinstance(client, TlsClient):
+                _protect(client, server)
+            client.voidcmd("TYPE I")
+    except BaseException:
+        client.close()
+        raise
+    return client
+
+
+class PlainClient(ftplib.FTP):
+    def __init__(self) -> None:
+        # Every byte of a name must survive; `wire` and `_name` know that it is UTF-8, or not.
+        super().__init__(encoding="latin-1")
+
+
+class TlsClient(ftplib.FTP_TLS):
+    """Reuses the control channel's session for data, as strict servers demand."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        super().__init__(context=context, encoding="latin-1")
+
+    def ntransfercmd(
+        self, cmd: str, rest: int | str | None = None
+    ) -> tuple[socket.socket, int | None]:
+        connection, size = ftplib.FTP.ntransfercmd(self, cmd, rest)  # noqa: S321 - TLS follows
+        try:
+            return self.context.wrap_socket(
+                connection,
+                server_hostname=self.host,
+                session=self.sock.session,  # type: ignore[union-attr]
+                suppress_ragged_eofs=False,
+            ), size
+        except BaseException:
+            connection.close()
+            raise
+
+
+def _secure(client: TlsClient, server: FtpServer) -> None:
+    """AUTH TLS, before any secret is sent."""
+    with translated(server):
+        try:
+            client.auth()
+        except ftplib.error_perm as error:
+            raise IdentityRefused(
+                f"{server.where} offers no TLS ({error}): no password was sent; check host and port"
+            ) from error
+
+
+def _protect(client: TlsClient, server: FtpServer) -> None:
+    try:
+        client.prot_p()
+    except ftplib.error_perm as error:
+        raise IdentityRefused(
+            f"{server.where} refuses to protect the data ({error}): nothing is fetched from it"
+        ) from error
+
+
+def _log_in(client: ftplib.FTP, server: FtpServer) -> None:
+    with translated(server):
+        try:
+            # The base class's, for AUTH TLS has been dealt with already.
+            ftplib.FTP.login(  # noqa: S321 - the Vespera has nothing else
+                client, wire(server.user), wire(server.password)
+            )
+        except ftplib.error_perm as error:
+            raise LoginRefused(
+                f"{server.where} refuses user {server.user!r} ({_reply(error, server)}): "
+                f"{server.login_hint}"
+            ) from None
+
+
+def _reply(error: Exception, server: FtpServer) -> str:
+    """What the server answered; it may echo what it was sent."""
+    text = spelled(_name(str(error)))
+    return text.replace(server.password, "…") if server.password else text
+
+
+def data(client: ftplib.FTP, command: str, timeout_s: float) -> Iterator[bytes]:
+    """The bytes of one transfer, ended by a clean end of data and a good final reply."""
+    client.timeout = timeout_s
+    client.sock.settimeout(timeout_s)  # type: ignore[union-attr]
+    connection, _ = client.ntransfercmd(command)
+    try:
+        while chunk := connection.recv(_CHUNK):
+            yield chunk
+        if isinstance(connection, ssl.SSLSocket):
+            # The other side has said its good-bye; whether it waits for ours does not matter.
+            with suppress(OSError, ValueError):
+                connection.settimeout(2)
+                connection.unwrap()
+    finally:
+        connection.close()
+    client.voidresp()
+
+
+def listed(client: ftplib.FTP, command: str, where: str) -> list[str]:
+    """The lines of a listing. Raises `ListingFailed` when the last one is cut."""
+    raw = b"".join(data(client, command, LISTING_TIMEOUT_S))
+    if raw and not raw.endswith(b"\n"):
+        raise ListingFailed(f"{where} was listed only in part: the next look tries again")
+    return [
+        line.rstrip("\r") for line in raw.decode("utf-8", "surrogateescape").split("\n") if line
+    ]
+
+
+def asked(client: ftplib.FTP, command: str) -> str:
+    """The answer to SIZE or MDTM; empty when the server does not give one."""
+    try:
+        return client.sendcmd(command)[4:].strip()
+    except (ftplib.error_perm, ftplib.error_temp):
+        return ""
+
+
+@contextmanager
+def translated(
+    server: FtpServer, *, listing: str | None = None, file: str | None = None
+) -> Iterator[None]:
+    """What `ftplib` and the network raise, in our own words."""
+    subject = listing or file or server.where
+    broken: type[Transient] = ListingFailed if listing else SourceUnreachable
+    try:
+        yield
+    except ssl.SSLCertVerificationError as error:
+        raise no_trust(server.where, error.verify_message, server.ca_file) from error
+    except ftplib.error_perm as error:
+        text = f"{subject} is not handed over ({_reply(error, server)})"
+        if file:
+            raise BrokenFile(f"{text}: look at it there") from None
+        raise broken(f"{text}: check the source's path and rights") from None
+    except ftplib.Error as error:
+        raise broken(f"{subject}: the server answers {_reply(error, server)!r}") from None
+    except socket.gaierror as error:
+        raise SourceUnreachable(
+            f"{server.where} is not found ({error.strerror}): check the host and the network"
+        ) from error
+    except TimeoutError as error:
+        raise SourceUnreachable(f"{subject} does not answer in time: is it on?") from error
+    except (OSError, EOFError) as error:
+        reason = getattr(error, "strerror", None) or str(error) or "it hung up"
+        raise (SourceUnreachable if not (listing or file) else broken)(
+            f"{subject} is not reached ({reason}): is it on, and the network?"
+        ) from error
+
+
+def wire(text: str) -> str:
+    """A name as `ftplib` must have it so that its bytes on the wire are the server's own."""
+    return text.encode("utf-8", "surrogateescape").decode("latin-1")
+
+
+def _name(text: str) -> str:
+    """The inverse of `wire`."""
+    return text.encode("latin-1", "replace").decode("utf-8", "surrogateescape")

@@ -1,0 +1,95 @@
+"""What a source must be able to do: say what it holds, and hand over a file.
+
+A **transport** speaks to one server. A **kind** knows the naming rules of one sort of server and
+turns a listed file into a `Placement`. `fetch` does everything else, once for all.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from types import TracebackType
+from typing import Any, BinaryIO, Protocol, Self
+
+from astro_assets.frame import FrameKind
+from astro_assets.settings import Secrets
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """One file on the far side.
+
+    path : relative to the source's root, ``/``-separated, spelled as the server spells it
+    size_bytes : None where the server does not say
+    modified_utc : None where the server does not say
+    facts : FITS keywords that the server knows of the file beyond its name
+    sha256 : where the far side keeps hashes (the Pi's manifest)
+    complete : the far side says that the file, and its session, will not grow any more
+    """
+
+    path: str
+    size_bytes: int | None
+    modified_utc: datetime | None
+    facts: Mapping[str, str] = field(default_factory=dict)
+    sha256: str | None = None
+    complete: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a listed file belongs.
+
+    kind : what the frames in it are; `FrameKind.OTHER` is left on the far side
+    night : the observing night
+    target : for lights
+    instrument : telescope or camera as its users call it
+    configuration : for calibration sets, what tells one set from another: ``300s``, ``Red``
+    facts : FITS keywords from name, path and server, for what the header leaves blank
+    """
+
+    kind: FrameKind
+    night: date
+    target: str | None
+    instrument: str
+    configuration: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+class Transport(Protocol):
+    """A connection to one server, opened with ``with``, and again after it was closed.
+
+    The constructor does not connect. Raises, in every method: `SourceUnreachable`,
+    `LoginRefused`, `IdentityRefused`.
+    """
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def list(self) -> list[RemoteFile]:
+        """Everything there is. Raises `ListingFailed`; ``[]`` means the server said "nothing"."""
+
+    def download(self, file: RemoteFile, sink: BinaryIO) -> None:
+        """Write the file's bytes to ``sink``.
+
+        Raises `TransferCut` (also when the far file changed meanwhile), `SourceUnreachable`, and
+        `BrokenFile` when the server does not hand this one file over.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One sort of source, as data.
+
+    connect : a transport for one configured source (heavy libraries are imported in there)
+    place : the naming rules: a listed file and the time zone of the observer's site; None for a
+        file that this kind does not want
+    """
+
+    name: str
+    connect: Callable[[Any, Secrets], Transport]
+    place: Callable[[RemoteFile, str], Placement | None]

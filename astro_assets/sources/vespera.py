@@ -1,0 +1,102 @@
+"""The Vespera smart telescope's naming rules: sessions, plans and their stages.
+
+What belongs here: what a path on that telescope says of a frame. What does not: FTP (`ftp`).
+"""
+
+import re
+from datetime import date, datetime
+
+from astro_assets.frame import FrameKind
+from astro_assets.night import night_of, night_of_local
+from astro_assets.settings import Secrets, VesperaSource
+from astro_assets.sources.paths import is_fits, is_tiff
+from astro_assets.sources.protocol import Kind, Placement, RemoteFile, Transport
+
+_STAMP = re.compile(r"(\d{4}-\d\d-\d\d)(?:[_T ](\d\d)[-:](\d\d)[-:](\d\d))?")
+_OBSERVATION = re.compile(r"(?i)observation[-_](.+)")
+_LIGHTS = "images-initial"
+_INSTRUMENT = "Vespera"
+_NO_NIGHT = date(1970, 1, 1)
+"""For a file of which neither path nor server says when: it must still be seen."""
+
+
+def place(file: RemoteFile, timezone: str) -> Placement | None:
+    """Place an image by its session and stage; None for what is no image.
+
+    Lights are what lies in ``…images-initial``. A ``…dark…`` in the root of a session is a dark.
+    Pointing and focus frames are `FrameKind.OTHER`. The session's stamp is local time.
+    """
+    if not (is_fits(file.path) or is_tiff(file.path)):
+        return None
+    *folders, name = file.path.split("/")
+    kind = _kind(folders, name)
+    target = _target(folders)
+    facts = {"INSTRUME": _INSTRUMENT, "TELESCOP": _INSTRUMENT}
+    if kind is FrameKind.LIGHT:
+        facts |= {"IMAGETYP": "Light Frame", "OBJECT": target}
+    elif kind is FrameKind.DARK:
+        facts["IMAGETYP"] = "Dark Frame"
+    return Placement(
+        kind=kind,
+        night=_night(folders, file, timezone),
+        target=target if kind is FrameKind.LIGHT else None,
+        instrument=_INSTRUMENT,
+        facts=facts,
+    )
+
+
+def _kind(folders: list[str], name: str) -> FrameKind:
+    if any(folder.lower().endswith(_LIGHTS) for folder in folders):
+        return FrameKind.LIGHT
+    in_root = bool(folders) and (_OBSERVATION.search(folders[-1]) or _STAMP.match(folders[-1]))
+    if in_root and "dark" in name.lower():
+        return FrameKind.DARK
+    return FrameKind.OTHER
+
+
+def _target(folders: list[str]) -> str:
+    """The object of the innermost observation (a plan holds several)."""
+    for folder in reversed(folders):
+        match = _OBSERVATION.search(folder)
+        if match:
+            return match[1].replace("_", " ")
+    return "unknown"
+
+
+def _night(folders: list[str], file: RemoteFile, timezone: str) -> date:
+    """The night from the outermost stamp; a stamp without a time already names it."""
+    for folder in folders:
+        match = _STAMP.match(folder)
+        if match is None:
+            continue
+        try:
+            moment = datetime.fromisoformat(match[1])
+            if match[2] is None:
+                return moment.date()
+            return night_of_local(
+                moment.replace(hour=int(match[2]), minute=int(match[3]), second=int(match[4]))
+            )
+        except (ValueError, OverflowError):
+            continue
+    return night_of(file.modified_utc, timezone) if file.modified_utc else _NO_NIGHT
+
+
+def connect(source: VesperaSource, secrets: Secrets) -> Transport:
+    """Plain FTP, as the telescope has it on its own network."""
+    from astro_assets.sources.ftp import FtpTransport
+    from astro_assets.sources.ftp_client import FtpServer
+
+    del secrets  # everyone is let in
+    server = FtpServer(
+        name=source.name,
+        host=source.host,
+        port=source.port,
+        path=source.path,
+        user="anonymous",
+        password="",
+        login_hint="this telescope should let everyone in; look at its own application",
+    )
+    return FtpTransport(server)
+
+
+VESPERA = Kind("vespera", connect, place)

@@ -1,0 +1,1 @@
+"""The reduction from files to files: one module per product."""

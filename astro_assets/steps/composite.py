@@ -1,0 +1,139 @@
+"""Composites: all nights of a target, built from the sessions' stacks.
+
+One more night costs one more stack, not all frames again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from astropy.wcs import WCS
+
+from astro_assets.errors import NothingToDo
+from astro_assets.imaging.color import channel_of
+from astro_assets.imaging.grid import Grid, common_grid
+from astro_assets.imaging.stack import Layer, stack
+from astro_assets.imaging.warp import warp
+from astro_assets.steps import colour, provenance
+from astro_assets.steps.inventory import COMPOSITE_STATE, stacks, targets
+from astro_assets.steps.stack import channel_files, clearest, flux_scale, noise_e
+from astro_assets.steps.summary import Summary
+from astro_assets.store import ImageFile, Store, read_image, write_image, write_json
+
+
+@dataclass(frozen=True, slots=True)
+class _Input:
+    """One session's stack in one channel."""
+
+    session: str
+    path: Path
+    header: fits.Header
+
+
+def compose_target(store: Store, target: str) -> Summary:
+    """Combine all session stacks of a target, channel by channel, and in colour.
+
+    Raises
+    ------
+    NothingToDo : the target has no stack
+    """
+    sessions = [s for s in stacks(store) if s["target"] == target and s["filters"]]
+    if not sessions:
+        raise NothingToDo(f"{target} has no stack yet; its sessions come first")
+    folder = store.composite(target)
+    folder.mkdir(parents=True, exist_ok=True)
+    inputs = [
+        _Input(f"{s['source']}/{s['session']}", path, fits.getheader(path))
+        for s in sessions
+        for path in channel_files(store.stacks(s["source"], s["session"])).values()
+    ]
+    grid = common_grid(
+        [WCS(i.header) for i in inputs],
+        [(i.header["NAXIS2"], i.header["NAXIS1"]) for i in inputs],
+        orientation="north",
+    )
+    digest = targets(store)[target]
+    for stale in folder.glob("*.fits"):
+        stale.unlink()
+    by_channel: dict[str, list[_Input]] = {}
+    for item in inputs:
+        by_channel.setdefault(channel_of(item.path.stem) or item.path.stem, []).append(item)
+    for channel, members in by_channel.items():
+        _combine(folder / f"{channel}.fits", channel, members, grid, target, digest)
+    picture = colour.write_picture(folder, target)
+    nights = sorted({s["night"] for s in sessions})
+    used = sorted({f"{s['source']}/{s['session']}" for s in sessions})
+    write_json(
+        folder / COMPOSITE_STATE,
+        {"target": target, "sessions": used, "nights": nights, "digest": digest},
+    )
+    exposure_s = sum(float(i.header.get("TOTALEXP", 0.0)) for i in inputs)
+    return Summary(
+        figures={
+            "sessions": ", ".join(used),
+            "nights": len(nights),
+            "channels": ", ".join(sorted(by_channel)),
+            "exposure_s": exposure_s,
+        },
+        digest=digest,
+        path=folder,
+        picture_png=picture,
+    )
+
+
+def _combine(
+    path: Path,
+    channel: str,
+    inputs: Sequence[_Input],
+    grid: Grid,
+    target: str,
+    digest: str,
+) -> None:
+    headers = [item.header for item in inputs]
+    reference = headers[clearest(headers)]
+    combined = stack([_layer(item, grid, flux_scale(reference, item.header)) for item in inputs])
+    header = grid.wcs.to_header()
+    header["OBJECT"] = target
+    header["FILTER"] = channel
+    header["BUNIT"] = "electron"
+    header["TOTALEXP"] = (sum(i.header.get("TOTALEXP", 0.0) for i in inputs), "[s] all nights")
+    header["NCOMBINE"] = (len(inputs), "session stacks combined")
+    starts = [str(i.header["DATE-OBS"]) for i in inputs if i.header.get("DATE-OBS")]
+    if starts:
+        header["DATE-OBS"] = (min(starts), "UTC, start of the first frame")
+    header["BKGNOISE"] = (noise_e(combined.weight), "[e-] noise of the background")
+    header["EXPTIME"] = (reference.get("EXPTIME", 0.0), "[s] whose scale the composite has")
+    if "MAGZP" in reference:
+        header["MAGZP"] = (reference["MAGZP"], "[mag] V_T, of 1 e-/s")
+    for item in inputs:
+        provenance.note(header, f"stack {item.session} {item.path.stem}")
+    provenance.stamp(header, "composite", digest)
+    write_image(
+        path,
+        ImageFile(
+            image=combined.image,
+            header=header,
+            mask=combined.mask,
+            planes={"WEIGHT": combined.weight},
+        ),
+    )
+
+
+def _layer(item: _Input, grid: Grid, scale: float) -> Layer:
+    """A session's stack on the composite's grid; where it is shallow it weighs less."""
+    file = read_image(item.path)
+    wcs = WCS(item.header)
+    depth = file.planes["WEIGHT"]
+    mask = file.mask if file.mask is not None else np.zeros(file.image.shape, np.uint8)
+    warped = warp(file.image, mask, wcs, grid)
+    relative = warp((depth / np.float32(depth.max())).astype(np.float32), None, wcs, grid)
+    return Layer(
+        image=warped.image,
+        weight=np.clip(relative.image, 0, 1) * warped.weight,
+        mask=warped.mask,
+        background_e=float(item.header["BKGLEVEL"]) * warped.area,
+        noise_e=float(np.sqrt(warped.area / depth.max())),
+        scale=scale,
+    )

@@ -1,0 +1,103 @@
+"""The frames of a fetched batch, as the steps read them.
+
+What belongs here: from a manifest to pixels and a `Frame`. What does not: fetching (`sources`),
+what is done with the pixels.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from astropy.io import fits
+from numpy.typing import NDArray
+
+from astro_assets.errors import BrokenFile
+from astro_assets.frame import Frame, frame_from_header
+from astro_assets.sources.manifest import Manifest, Record
+from astro_assets.store import Store, read_image
+
+_DIGITS_OF_A_TIME = 12
+"""yyyymmddhhmm"""
+
+
+@dataclass(frozen=True, slots=True)
+class RawFrame:
+    """A downloaded frame.
+
+    name : unique in its batch; products are called after it
+    path : the file
+    sha256 : of the file
+    facts : FITS keywords that its name, its path and its server know
+    """
+
+    name: str
+    path: Path
+    sha256: str
+    facts: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedFrame:
+    """A downloaded frame's pixels (ny, nx) in ADU, its header, and what they mean."""
+
+    image_adu: NDArray[np.float32]
+    header: fits.Header
+    frame: Frame
+
+
+def raw_frames(store: Store, source: str, batch: str) -> list[RawFrame]:
+    """The published frames of a batch, sorted by path."""
+    folder = store.raw(source, batch)
+    manifest = Manifest.load(folder)
+    frames = sorted(manifest.frames(), key=lambda frame: frame.file.path) if manifest else []
+    stems = Counter(PurePosixPath(frame.file.path).stem for frame in frames)
+    return [
+        RawFrame(
+            name=_product_name(frame.file.path, stems),
+            path=folder / frame.file.path,
+            sha256=frame.file.sha256,
+            facts=frame.facts,
+        )
+        for frame in frames
+    ]
+
+
+def quarantined(store: Store, source: str, batch: str) -> tuple[Record, ...]:
+    """The files of a batch that were set aside when they were fetched."""
+    manifest = Manifest.load(store.raw(source, batch))
+    return manifest.quarantined if manifest else ()
+
+
+def _product_name(path: str, stems: Counter[str]) -> str:
+    """The file's stem; one that may recur in another folder gets a mark of its path.
+
+    A stem with a date and time in it is taken to be unique; ``img-0001`` is in every folder.
+    """
+    stem = PurePosixPath(path).stem
+    if stems[stem] == 1 and sum(character.isdigit() for character in stem) >= _DIGITS_OF_A_TIME:
+        return stem
+    return f"{stem}-{hashlib.sha256(path.encode()).hexdigest()[:6]}"
+
+
+def open_raw(raw: RawFrame) -> OpenedFrame:
+    """Read a frame.
+
+    Raises
+    ------
+    BrokenFile : not an image of two axes
+    MissingHeader : a keyword is blank that nothing can fill
+    """
+    file = read_image(raw.path)
+    if file.image.ndim != 2:
+        raise BrokenFile(
+            f"{raw.path.name} has {file.image.ndim} axes {file.image.shape} where a frame has two: "
+            "split it into one file per filter"
+        )
+    return OpenedFrame(
+        image_adu=file.image,
+        header=file.header,
+        frame=frame_from_header(file.header, raw.facts, raw.path.name),
+    )

@@ -1,0 +1,253 @@
+"""Session stacks: the accepted frames of a session as one image per filter, and in colour."""
+
+import math
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from astropy.io import fits
+from astropy.wcs import WCS
+from astropy.wcs.utils import proj_plane_pixel_area
+from numpy.typing import NDArray
+
+from astro_assets.errors import NotSolved
+from astro_assets.imaging.background import background
+from astro_assets.imaging.bayer import debayer
+from astro_assets.imaging.grid import Grid, common_grid
+from astro_assets.imaging.photometry import limiting_magnitude, zero_point
+from astro_assets.imaging.solve import refine
+from astro_assets.imaging.stack import Layer, Stacked, stack
+from astro_assets.imaging.stars import find_stars, seeing
+from astro_assets.imaging.warp import warp
+from astro_assets.settings import Solving
+from astro_assets.steps import colour, provenance, solve, versions
+from astro_assets.steps.catalogue import index_choices, index_stars
+from astro_assets.steps.inventory import STACK_STATE
+from astro_assets.steps.pool import map_frames
+from astro_assets.steps.summary import Summary
+from astro_assets.store import ImageFile, Store, read_image, write_image, write_json
+
+BAYER_CHANNELS = ("R", "G", "B")
+Pixel = TypeVar("Pixel", bound=np.generic)
+
+
+@dataclass(frozen=True, slots=True)
+class _Light:
+    """An accepted frame's header; its pixels are read when they are needed."""
+
+    path: Path
+    header: fits.Header
+
+    @property
+    def wcs(self) -> WCS:
+        return WCS(self.header, relax=True)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.header["NAXIS2"], self.header["NAXIS1"]
+
+
+def stack_session(store: Store, source: str, session: str, solving: Solving) -> Summary:
+    """Lay a session's accepted frames onto one grid and combine them, filter by filter.
+
+    With no accepted frame there is no image, and ``stack.json`` says so.
+    """
+    folder = store.stacks(source, session)
+    folder.mkdir(parents=True, exist_ok=True)
+    lights = [
+        _Light(path, fits.getheader(path))
+        for path in solve.accepted_files(store.solved(source, session))
+    ]
+    digest = provenance.fingerprint(
+        versions.STACK, *(str(light.header.get(provenance.KEYWORD)) for light in lights)
+    )
+    for stale in folder.glob("*.fits"):
+        stale.unlink()
+    made = _stack_filters(lights, folder, digest, solving) if lights else {}
+    picture = colour.write_picture(folder, session) if made else None
+    state = {
+        "source": source,
+        "session": session,
+        "target": session.split("_")[1],
+        "night": session[:10],
+        "frames": len(lights),
+        "filters": sorted(made),
+        "digest": digest,
+    }
+    write_json(folder / STACK_STATE, state)
+    return Summary(
+        figures={
+            "frames": len(lights),
+            "filters": ", ".join(sorted(made)) or "none: no frame was accepted",
+            **{f"noise_e_{name}": round(noise_e(s.weight), 3) for name, s in made.items()},
+            **{f"outlier_pixels_{name}": sum(s.rejected) for name, s in made.items()},
+        },
+        digest=digest,
+        path=folder,
+        picture_png=picture,
+    )
+
+
+def _stack_filters(
+    lights: Sequence[_Light], folder: Path, digest: str, solving: Solving
+) -> dict[str, Stacked]:
+    grid = common_grid([light.wcs for light in lights], [light.shape for light in lights])
+    by_filter: dict[str, list[_Light]] = {}
+    for light in lights:
+        by_filter.setdefault(_filter(light.header), []).append(light)
+    made: dict[str, Stacked] = {}
+    for members in by_filter.values():
+        reference = members[clearest([light.header for light in members])]
+        for channel, stacked in _stack_channels(members, reference, grid, folder):
+            header = _header(stacked, grid, members, reference, channel)
+            _depth(header, stacked, grid, solving)
+            provenance.stamp(header, "stack", digest)
+            _write(folder / f"{channel}.fits", stacked, header)
+            made[channel] = stacked
+    return made
+
+
+def _filter(header: fits.Header) -> str:
+    return "RGB" if "BAYERPAT" in header else str(header.get("FILTER") or "L").replace("/", "-")
+
+
+def _stack_channels(
+    lights: Sequence[_Light], reference: _Light, grid: Grid, folder: Path
+) -> Iterator[tuple[str, Stacked]]:
+    """Warp all frames into scratch files that are read back row by row; combine each channel."""
+    with tempfile.TemporaryDirectory(prefix=".warped-", dir=folder) as scratch:
+
+        def layers(light: _Light) -> dict[str, Layer]:
+            scale = flux_scale(reference.header, light.header)
+            name = f"{scratch}/{light.path.stem}"
+            return {
+                channel: _layer(image, mask, light.wcs, grid, scale, f"{name}.{channel}")
+                for channel, (image, mask) in _planes(light).items()
+            }
+
+        warped = map_frames(layers, lights)
+        for channel in warped[0]:
+            yield channel, stack([of_light[channel] for of_light in warped])
+
+
+def _layer(
+    image: NDArray[np.float32],
+    mask: NDArray[np.uint8],
+    wcs: WCS,
+    grid: Grid,
+    scale: float,
+    scratch: str,
+) -> Layer:
+    sky = background(image, mask)
+    warped = warp(image, mask, wcs, grid)
+    return Layer(
+        image=_scratch(Path(f"{scratch}.image"), warped.image),
+        weight=_scratch(Path(f"{scratch}.weight"), warped.weight),
+        mask=_scratch(Path(f"{scratch}.mask"), warped.mask),
+        background_e=sky.median_e * warped.area,
+        noise_e=sky.rms_e * math.sqrt(warped.area),
+        scale=scale,
+    )
+
+
+def _planes(light: _Light) -> dict[str, tuple[NDArray[np.float32], NDArray[np.uint8]]]:
+    """Image and mask of each channel: three of a Bayer frame, one of any other."""
+    file = read_image(light.path)
+    mask = file.mask if file.mask is not None else np.zeros(file.image.shape, np.uint8)
+    if "BAYERPAT" not in light.header:
+        return {_filter(light.header): (file.image, mask)}
+    rgb, masks = debayer(file.image, mask, light.header["BAYERPAT"])
+    return {name: (rgb[i], masks[i]) for i, name in enumerate(BAYER_CHANNELS)}
+
+
+def _scratch(path: Path, image: NDArray[Pixel]) -> NDArray[Pixel]:
+    """The image in a file, from which the combination reads the rows that it needs."""
+    mapped = np.memmap(path, dtype=image.dtype, mode="w+", shape=image.shape)
+    mapped[:] = image
+    return mapped
+
+
+def clearest(headers: Sequence[fits.Header]) -> int:
+    """The frame that caught most of its stars' light; the first where nobody knows."""
+    zero_points = np.array([float(header.get("MAGZP", np.nan)) for header in headers])
+    return int(np.argmax(np.where(np.isfinite(zero_points), zero_points, -np.inf)))
+
+
+def flux_scale(reference: fits.Header, header: fits.Header) -> float:
+    """The factor that brings a frame's star fluxes to the reference's: exposure and clearness."""
+    exposure = float(reference.get("EXPTIME") or 1.0) / float(header.get("EXPTIME") or 1.0)
+    magnitudes = float(reference.get("MAGZP", np.nan)) - float(header.get("MAGZP", np.nan))
+    return exposure * float(10 ** (0.4 * magnitudes)) if np.isfinite(magnitudes) else exposure
+
+
+def _header(
+    stacked: Stacked, grid: Grid, lights: Sequence[_Light], reference: _Light, channel: str
+) -> fits.Header:
+    header = grid.wcs.to_header()
+    header["OBJECT"] = reference.header.get("OBJECT", "")
+    header["FILTER"] = channel
+    header["BUNIT"] = ("electron", "of the reference frame's exposure")
+    header["EXPTIME"] = (reference.header.get("EXPTIME", 0.0), "[s] of the reference frame")
+    header["TOTALEXP"] = (sum(li.header.get("EXPTIME", 0.0) for li in lights), "[s] all frames")
+    header["NCOMBINE"] = (len(lights), "frames combined")
+    header["AAREF"] = provenance.fits_text(reference.path.stem)  # the scale is this frame's
+    header["BKGNOISE"] = (noise_e(stacked.weight), "[e-] noise of the background")
+    header["BKGLEVEL"] = (stacked.background_e, "[e-] level of the background")
+    starts = [str(li.header["DATE-OBS"]) for li in lights if li.header.get("DATE-OBS")]
+    if starts:
+        header["DATE-OBS"] = (min(starts), "UTC, start of the first frame")
+    for light in lights:
+        provenance.note(header, f"frame {light.path.stem}")
+    return header
+
+
+def _write(path: Path, stacked: Stacked, header: fits.Header) -> None:
+    write_image(
+        path,
+        ImageFile(
+            image=stacked.image,
+            header=header,
+            mask=stacked.mask,
+            planes={"WEIGHT": stacked.weight, "COUNT": stacked.count},
+        ),
+    )
+
+
+def _depth(header: fits.Header, stacked: Stacked, grid: Grid, solving: Solving) -> None:
+    """Measure the stack's own stars: its seeing, zero point and limiting magnitude."""
+    image = np.nan_to_num(stacked.image)
+    stars = find_stars(image, stacked.mask)
+    fwhm_px, elongation = seeing(stars)
+    if not np.isfinite(fwhm_px):
+        return
+    header["FWHM"] = (fwhm_px, "[px] of unsaturated stars")
+    header["ELONG"] = (elongation, "major over minor axis of stars")
+    scale_arcsec = float(np.sqrt(proj_plane_pixel_area(grid.wcs)) * 3600)
+    ra_deg, dec_deg = (float(value) for value in grid.wcs.wcs.crval)
+    files, *_ = index_choices(solving.index_folders, grid.shape, scale_arcsec, (ra_deg, dec_deg))
+    exposure_s = float(header["EXPTIME"])
+    try:
+        solution = refine(stars, grid.wcs, index_stars(files), grid.shape)
+    except NotSolved:
+        return
+    measured = zero_point(stars, solution.matches, exposure_s)
+    if measured is not None:
+        limit = limiting_magnitude(
+            measured.mag, noise_e=noise_e(stacked.weight), fwhm_px=fwhm_px, exposure_s=exposure_s
+        )
+        header["MAGZP"] = (measured.mag, "[mag] V_T, of 1 e-/s")
+        header["MAGLIM"] = (limit, "[mag] V_T, 5 sigma")
+
+
+def noise_e(weight: NDArray[np.float32]) -> float:
+    """The background's noise where the stack is deepest in the main, from its weights."""
+    covered = weight[weight > 0]
+    return float(1 / np.sqrt(np.median(covered))) if covered.size else float("nan")
+
+
+def channel_files(folder: Path) -> dict[str, Path]:
+    """The images of a stack or composite by filter."""
+    return {p.stem: p for p in sorted(folder.glob("*.fits")) if p.stem != "color"}

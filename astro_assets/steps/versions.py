@@ -1,0 +1,14 @@
+"""The version of each step. One that is raised makes the step's products out of date.
+
+Apart from the steps, so that reading them needs none of the steps' libraries.
+"""
+
+RAW = "1"
+MASTER = "1"
+BAD_PIXEL_MAP = "1"
+CALIBRATED = "1"
+SOLVED = "1"
+STACK = "1"
+COMPOSITE = "1"
+FRAMES = "1"
+NIGHT_REPORT = "1"

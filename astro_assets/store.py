@@ -1,0 +1,230 @@
+"""Where products live, and how a file is written: whole or not at all.
+
+What belongs here: paths under the root, atomic writes, hashes, FITS in and out. What does not:
+what is computed (`imaging`), what is fetched (`sources`).
+"""
+
+import errno
+import hashlib
+import json
+import lzma
+import os
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy.io import fits
+
+# Not derived from any built-in error, and not offered anywhere else.
+from astropy.io.fits.hdu.compressed._compression import CfitsioException
+from numpy.typing import NDArray
+
+from astro_assets.errors import BrokenFile
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+PART_SUFFIX = ".part"
+_PART_NAME_LETTERS = 40
+"""so that the part's name also fits where each letter takes four bytes"""
+_NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+
+_UNREADABLE = (
+    OSError, ValueError, TypeError, KeyError, IndexError, EOFError, fits.VerifyError,
+    CfitsioException, zlib.error, lzma.LZMAError, zipfile.BadZipFile,
+)  # fmt: skip
+"""what astropy raises on the broken files that we have seen"""
+_OF_THE_FILE = ("BSCALE", "BZERO", "BLANK")
+"""how the pixels were stored, which the float pixels do not share"""
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The tree of products below one root folder."""
+
+    root: Path
+
+    def raw(self, source: str, batch: str) -> Path:
+        """Folder of the files of a session or calibration set, as downloaded."""
+        return self.root / "raw" / source / batch
+
+    def master(self, source: str, kind: str, calibration_set: str) -> Path:
+        """A combined calibration; ``kind`` is bias, dark, flat or bad_pixels."""
+        return self.root / "masters" / source / kind / f"{calibration_set}.fits"
+
+    def calibrated(self, source: str, session: str) -> Path:
+        return self.root / "calibrated" / source / session
+
+    def solved(self, source: str, session: str) -> Path:
+        return self.root / "solved" / source / session
+
+    def stacks(self, source: str, session: str) -> Path:
+        return self.root / "stacks" / source / session
+
+    def composite(self, target: str) -> Path:
+        return self.root / "composites" / target
+
+    def report(self, night: str) -> Path:
+        return self.root / "reports" / night
+
+    def quarantine(self, source: str) -> Path:
+        return self.root / "quarantine" / source
+
+    @property
+    def frames_table(self) -> Path:
+        """The table of every frame."""
+        return self.root / "frames.parquet"
+
+
+@contextmanager
+def whole_file(path: Path, *, replace: bool = True) -> Iterator[Path]:
+    """Yield a path beside ``path`` to write to; on success it becomes ``path``, else it vanishes.
+
+    The bytes and the folder are synced, so that what is published survives a power cut.
+
+    Raises
+    ------
+    FileExistsError : ``path`` is there already and ``replace`` is False
+    """
+    make_folder(path.parent)
+    handle, name = tempfile.mkstemp(
+        prefix=f".{path.name[:_PART_NAME_LETTERS]}.", suffix=PART_SUFFIX, dir=path.parent
+    )
+    os.close(handle)
+    part = Path(name)
+    try:
+        yield part
+        publish(part, path, replace=replace)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def publish(part: Path, path: Path, *, replace: bool) -> None:
+    """Make a finished ``part`` appear as ``path`` in one step, on stable storage.
+
+    Raises
+    ------
+    FileExistsError : ``path`` is there already and ``replace`` is False
+    """
+    part.chmod(0o644)
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
+    if replace:
+        part.replace(path)
+    else:
+        _rename_to_new(part, path)
+    sync_folder(path.parent)
+
+
+def _rename_to_new(part: Path, path: Path) -> None:
+    """Rename unless ``path`` exists: a link does so in one step, wherever there are links."""
+    try:
+        path.hardlink_to(part)
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINKS:
+            raise
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from error
+        part.replace(path)
+    else:
+        part.unlink()
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder and its parents, on stable storage."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync_folder(folder.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Put a folder's entries on stable storage."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` as UTF-8, whole or not at all."""
+    with whole_file(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write ``content`` as readable JSON, whole or not at all."""
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """An image with its mask and header.
+
+    image : (ny, nx) or (3, ny, nx) float32
+    mask : (ny, nx) uint8 with the bits of `imaging.mask.MaskBit`, or None
+    planes : further named images of the file (``WEIGHT`` …)
+    tables : named tables to write beside them (``STARS``); `read_image` leaves them in the file
+    """
+
+    image: NDArray[np.float32]
+    header: fits.Header
+    mask: NDArray[np.uint8] | None = None
+    planes: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    tables: "Mapping[str, Table]" = field(default_factory=dict)
+
+
+def read_image(path: Path) -> ImageFile:
+    """Read an image, its ``MASK`` and its other planes.
+
+    The first HDU that holds an image counts (fpacked files keep theirs in the second).
+
+    Raises
+    ------
+    BrokenFile : astropy cannot read it, or there is no image in it
+    """
+    try:
+        with fits.open(path, memmap=False, lazy_load_hdus=False) as hdus:
+            science = next((hdu for hdu in hdus if hdu.is_image and hdu.size), None)
+            if science is None or science.data.size == 0:
+                raise BrokenFile(f"{path} holds no image: look at it, or take it away")
+            named = {hdu.name: hdu.data for hdu in hdus if hdu is not science and hdu.is_image}
+            mask = named.pop("MASK", None)
+            header = science.header.copy()
+            for keyword in _OF_THE_FILE:
+                header.remove(keyword, ignore_missing=True)
+            return ImageFile(
+                image=np.ascontiguousarray(science.data, dtype=np.float32),
+                header=header,
+                mask=None if mask is None else np.ascontiguousarray(mask, dtype=np.uint8),
+                planes={name: data for name, data in named.items() if data is not None},
+            )
+    except _UNREADABLE as error:
+        raise BrokenFile(
+            f"{path} is not a readable FITS image ({error}): fetch it again, or take it away"
+        ) from error
+
+
+def write_image(path: Path, file: ImageFile) -> None:
+    """Write image, mask, planes and tables as one FITS file with checksums, whole or not at all."""
+    hdus = fits.HDUList([fits.PrimaryHDU(file.image, header=file.header)])
+    if file.mask is not None:
+        hdus.append(fits.ImageHDU(file.mask, name="MASK"))
+    hdus.extend(fits.ImageHDU(data, name=name) for name, data in file.planes.items())
+    hdus.extend(fits.BinTableHDU(table, name=name) for name, table in file.tables.items())
+    with whole_file(path) as part:
+        hdus.writeto(part, overwrite=True, checksum=True, output_verify="fix")

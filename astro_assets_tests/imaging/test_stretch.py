@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+
+from astro_assets.imaging.stretch import SKY_GREY, autostretch, to_uint8
+from astro_assets_tests.imaging._sky import spread_stars, star_field
+
+SHAPE = (300, 400)
+
+
+def picture(seed: int, colour: tuple[float, float, float] = (1.3, 1.0, 0.7)) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    x, y = spread_stars(rng, SHAPE)
+    stars = star_field(SHAPE, x, y, 10 ** rng.uniform(3, 6, x.size))
+    noise = rng.normal(0, 5, (3, *SHAPE))
+    return (noise + np.array(colour)[:, None, None] * stars).astype(np.float32)
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1.0, 1e5])
+def test_the_sky_is_dark_grey_whatever_the_units(factor: float):
+    out = autostretch(picture(1) * np.float32(factor))
+    assert out.dtype == np.uint16
+    for plane in out:
+        assert np.median(plane) / 65535 == pytest.approx(SKY_GREY, abs=0.03)
+
+
+def test_faint_and_bright_both_show_and_only_the_brightest_reach_white():
+    rgb = picture(2)
+    out = autostretch(rgb)
+    grey = out.mean(axis=0)
+    signal = rgb.mean(axis=0)
+    faint = (signal > 25) & (signal < 50)
+    assert np.median(grey[faint]) > 1.8 * np.median(grey)
+    assert np.count_nonzero(out.max(axis=0) == 65535) < 200
+    assert out.max() == 65535
+
+
+def test_brighter_is_never_darker():
+    ramp = np.linspace(-20, 50_000, 40_000, dtype=np.float32).reshape(200, 200)
+    out = autostretch(np.stack([ramp] * 3))
+    assert (np.diff(out[0].ravel().astype(int)) >= 0).all()
+
+
+def test_a_colour_stays_what_it_is_however_bright():
+    rng = np.random.default_rng(3)
+    rgb = rng.normal(0, 1, (3, *SHAPE)).astype(np.float32)
+    colour = np.array([2.0, 1.0, 0.5])
+    for column, level in enumerate((1e2, 1e3, 1e4, 1e5)):
+        rgb[:, 100:120, 50 * column : 50 * column + 20] = (colour * level)[:, None, None]
+    out = autostretch(rgb).astype(float)
+    for column in range(4):
+        r, g, b = out[:, 110, 50 * column + 10]
+        assert r / g == pytest.approx(2, rel=0.06)
+        assert b / g == pytest.approx(0.5, rel=0.06)
+
+
+def test_blank_pixels_are_black_and_a_blank_picture_is_too():
+    rgb = picture(4)
+    rgb[1, :30] = np.nan
+    assert (autostretch(rgb)[:, :30] == 0).all()
+    assert (autostretch(np.full((3, 9, 9), np.nan, np.float32)) == 0).all()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 1000), (129, 2)])
+def test_flat_pictures_of_any_size_go_through(shape: tuple[int, int]):
+    out = autostretch(np.full((3, *shape), 7, np.float32))
+    assert out.shape == (3, *shape)
+
+
+def test_eight_bits_are_rounded():
+    assert to_uint8(np.array([0, 128, 129, 257, 65535], np.uint16)).tolist() == [0, 0, 1, 1, 255]

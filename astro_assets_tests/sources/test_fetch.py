@@ -1,0 +1,251 @@
+"""One fetch for all: broken neighbours, versions, crashes, two processes, a full disk."""
+
+import datetime as dt
+import errno
+import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from astro_assets.errors import BrokenFile, SourceUnreachable, StorageFailed
+from astro_assets.frame import FrameKind
+from astro_assets.sources import landing
+from astro_assets.sources.batches import Batch
+from astro_assets.sources.download import Progress
+from astro_assets.sources.fetch import fetch_batch
+from astro_assets.sources.folder import FolderTransport
+from astro_assets.sources.manifest import Manifest, Status
+from astro_assets.store import Store
+from astro_assets_tests.sources.conftest import frame, put, sha256, zipped
+
+KEY = "2026-11-20_M31_T20"
+
+
+def batch(far: Path) -> Batch:
+    transport = FolderTransport("far", far)
+    files = {file.path: file for file in transport.list()}
+    # The folder source leaves zips alone; fetch does not.
+    files |= {file.path: file for file in map(transport._file, far.rglob("*.zip"))}
+    ordered = tuple(files[path] for path in sorted(files))
+    return Batch("far", KEY, FrameKind.LIGHT, dt.date(2026, 11, 20), "M 31", "T20", ordered)
+
+
+def fetched(far: Path, root: Path, told: Callable[[Progress], None] | None = None) -> Manifest:
+    return fetch_batch(FolderTransport("far", far), batch(far), Store(root), told)
+
+
+def published(root: Path) -> dict[str, bytes]:
+    folder = Store(root).raw("far", KEY)
+    return {
+        str(p.relative_to(folder)): p.read_bytes()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file() and p.name not in (".lock", "manifest.json")
+    }
+
+
+def everything(root: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+
+@pytest.fixture
+def far(tmp_path: Path) -> Path:
+    folder = tmp_path / "far"
+    for number in range(6):
+        put(folder / f"night/{number}.fits", frame(number, checksum=number % 2 == 0))
+    return folder
+
+
+def test_one_poisoned_file_among_many(far: Path, tmp_path: Path) -> None:
+    put(far / "night/3.fits", frame(3)[:5000])
+    put(far / "night/empty.fits", b"")
+    put(far / "night/empty.fit.zip", b"")
+    put(far / "night/slip.fit.zip", zipped({"../../evil.fits": frame(9)}))
+    put(far / "night/none.fit.zip", zipped({"readme.txt": b"no frames"}))
+    manifest = fetched(far, tmp_path / "data")
+    assert published(tmp_path / "data") == {
+        f"night/{n}.fits": frame(n, checksum=n % 2 == 0) for n in range(6) if n != 3
+    }
+    reasons = {Path(record.path).name: record.reason for record in manifest.quarantined}
+    assert {name: reason.split(":")[0].split(" ", 1)[1] for name, reason in reasons.items()} == {
+        "3.fits": "is cut",
+        "empty.fit.zip": "is empty",
+        "empty.fits": "is empty",
+        "none.fit.zip": "holds no FITS file",
+        "slip.fit.zip": "holds a file whose name would lead astray",
+    }
+    quarantine = Store(tmp_path / "data").quarantine("far") / KEY / "night"
+    assert (quarantine / "3.fits").read_bytes() == frame(3)[:5000]
+    note = json.loads((quarantine / "3.fits.reason.json").read_text())
+    assert note["reason"] == reasons["3.fits"]
+    assert note["sha256"] == sha256(frame(3)[:5000])
+    assert not list(tmp_path.rglob("evil*"))
+
+
+def test_a_quarantined_file_is_not_fetched_again_until_it_changes(
+    far: Path, tmp_path: Path
+) -> None:
+    put(far / "night/3.fits", frame(3)[:5000])
+    first = fetched(far, tmp_path / "data")
+    before = everything(tmp_path / "data")
+    assert fetched(far, tmp_path / "data") == first
+    assert everything(tmp_path / "data") == before
+    put(far / "night/3.fits", frame(3))
+    manifest = fetched(far, tmp_path / "data")
+    assert published(tmp_path / "data")["night/3.fits"] == frame(3)
+    assert len(list(manifest.frames())) == 6
+    assert len(manifest.quarantined) == 1, "what was broken once stays on record"
+
+
+def test_a_changed_far_file_is_a_new_version_beside_the_old(far: Path, tmp_path: Path) -> None:
+    old = fetched(far, tmp_path / "data")
+    put(far / "night/0.fits", frame(100))
+    new = fetched(far, tmp_path / "data")
+    files = published(tmp_path / "data")
+    assert files["night/0.fits"] == frame(0, checksum=True)
+    assert files["night/0~2.fits"] == frame(100)
+    assert len(files) == 7
+    frames = {frame.file.path for frame in new.frames()}
+    assert frames == {"night/0~2.fits", *(f"night/{n}.fits" for n in range(1, 6))}
+    assert new.digest != old.digest
+
+
+def test_a_touched_file_with_the_same_bytes_is_no_new_version(far: Path, tmp_path: Path) -> None:
+    old = fetched(far, tmp_path / "data")
+    os.utime(far / "night/0.fits", (1, 1))
+    new = fetched(far, tmp_path / "data")
+    assert len(published(tmp_path / "data")) == 6
+    assert new.digest == old.digest
+    assert len(new.records) == 6
+
+
+def test_members_of_a_zip_take_its_place(far: Path, tmp_path: Path) -> None:
+    put(far / "a/x.fit.zip", zipped({"x.fit": frame(10)}))
+    put(far / "a/423.zip", zipped({"B.fits": frame(11), "V.fits": frame(12)}))
+    put(far / "a/424.zip", zipped({"B.fits": frame(13)}))
+    manifest = fetched(far, tmp_path / "data")
+    files = {p: content for p, content in published(tmp_path / "data").items() if p[0] == "a"}
+    assert files == {
+        "a/x.fit": frame(10),
+        "a/423/B.fits": frame(11),
+        "a/423/V.fits": frame(12),
+        "a/424/B.fits": frame(13),
+    }
+    record = next(r for r in manifest.records if r.path == "a/x.fit.zip")
+    served = (far / "a/x.fit.zip").read_bytes()
+    assert record.sha256 == sha256(served), "of the bytes as served"
+
+
+def test_the_manifest_says_what_is_vouched_for(far: Path, tmp_path: Path) -> None:
+    fetched(far, tmp_path / "data")
+    manifest = Manifest.load(Store(tmp_path / "data").raw("far", KEY))
+    assert manifest is not None
+    vouched = {f.file.path: f.file.checksum_verified for f in manifest.frames()}
+    assert vouched == {f"night/{n}.fits": n % 2 == 0 for n in range(6)}
+    assert all(record.status is Status.PUBLISHED for record in manifest.records)
+
+
+def test_a_damaged_manifest_is_told(far: Path, tmp_path: Path) -> None:
+    put(Store(tmp_path / "data").raw("far", KEY) / "manifest.json", '{"records"')
+    with pytest.raises(BrokenFile, match=r"manifest\.json is damaged .* move it away"):
+        fetched(far, tmp_path / "data")
+
+
+def test_progress(far: Path, tmp_path: Path) -> None:
+    told: list[Progress] = []
+    fetched(far, tmp_path / "data", told.append)
+    total = sum(path.stat().st_size for path in far.rglob("*.fits"))
+    assert told[-1] == Progress(6, 6, total, total, "night/5.fits")
+    assert [p.bytes_done for p in told] == sorted(p.bytes_done for p in told)
+    told.clear()
+    fetched(far, tmp_path / "data", told.append)
+    assert told == []
+
+
+def test_a_vanished_file_is_noted_and_the_others_land(far: Path, tmp_path: Path) -> None:
+    listed = batch(far)
+    (far / "night/2.fits").unlink()
+    manifest = fetch_batch(FolderTransport("far", far), listed, Store(tmp_path / "data"))
+    assert len(published(tmp_path / "data")) == 5
+    assert "not handed over" in manifest.quarantined[0].reason
+    assert manifest.quarantined[0].sha256 is None
+
+
+def test_a_source_that_is_gone_costs_one_file_s_patience(far: Path, tmp_path: Path) -> None:
+    listed = batch(far)
+    far.rename(tmp_path / "unplugged")
+    with pytest.raises(SourceUnreachable, match="there is no folder"):
+        fetch_batch(FolderTransport("far", far), listed, Store(tmp_path / "data"))
+
+
+def killed_at(call: int, far: Path, root: Path) -> None:
+    """Fetch, and be killed at the given call of something that touches the disk."""
+    count = 0
+
+    def counted(wrapped: Callable[..., object]) -> Callable[..., object]:
+        def wrapper(*args: object, **more: object) -> object:
+            nonlocal count
+            count += 1
+            if count == call:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return wrapped(*args, **more)
+
+        return wrapper
+
+    for name in ("fsync", "unlink", "rename", "replace", "link", "mkdir", "open"):
+        setattr(os, name, counted(getattr(os, name)))
+    fetched(far, root)
+
+
+def test_killed_at_any_step_the_next_fetch_converges(far: Path, tmp_path: Path) -> None:
+    for path in sorted(far.rglob("*.fits"))[2:]:
+        path.unlink()
+    put(far / "night/x.fit.zip", zipped({"x.fit": frame(10)}))
+    put(far / "night/broken.fits", frame(9)[:4000])
+    fetched(far, tmp_path / "calm")
+    expected = everything(tmp_path / "calm")
+    forked = multiprocessing.get_context("fork")
+    for call in range(1, 400, 3):
+        root = tmp_path / f"killed-{call}"
+        process = forked.Process(target=killed_at, args=(call, far, root))
+        process.start()
+        process.join()
+        fetched(far, root)
+        assert everything(root) == expected, f"killed at call {call}"
+        if process.exitcode == 0:
+            break
+    assert process.exitcode == 0, "the sweep goes over every call"
+    assert call > 60
+
+
+def test_two_processes_publish_each_frame_once(far: Path, tmp_path: Path) -> None:
+    forked = multiprocessing.get_context("fork")
+    processes = [forked.Process(target=fetched, args=(far, tmp_path / "data")) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    assert len(published(tmp_path / "data")) == 6
+    manifest = Manifest.load(Store(tmp_path / "data").raw("far", KEY))
+    assert manifest is not None
+    assert len(manifest.records) == 6
+
+
+@pytest.mark.parametrize("where", ["publish", "sync_folder"])
+def test_a_full_disk_publishes_nothing_and_is_told(
+    far: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    def full(*args: object, **more: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(landing, where, full)
+        with pytest.raises(StorageFailed, match=r"No space left on device.*free some space"):
+            fetched(far, tmp_path / "data")
+        assert published(tmp_path / "data") == {}
+    fetched(far, tmp_path / "data")
+    assert len(published(tmp_path / "data")) == 6
