@@ -95,11 +95,14 @@ def make_handler(
         auth_failed_timeout = 0.2
         banner = "simulated observatory"
 
-        def on_login(self, _username: str) -> None:
+        # Counted before the answer leaves: a client that has it must find the count right.
+        def handle_auth_success(self, home: str, password: str, msg_login: str) -> None:
             server.requests.login(accepted=True)
+            super().handle_auth_success(home, password, msg_login)
 
-        def on_login_failed(self, _username: str, _password: str) -> None:
+        def handle_auth_failed(self, msg: str, password: str) -> None:
             server.requests.login(accepted=False)
+            super().handle_auth_failed(msg, password)
 
         def process_command(self, cmd: str, *args: Any, **kwargs: Any) -> None:
             if self.authenticated and args and args[0]:

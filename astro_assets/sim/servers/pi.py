@@ -150,6 +150,7 @@ class _Login(asyncssh.SSHServer):
         self._password = password
         self._client_key = client_key.public_data
         self._server = server
+        self._counted = False
         self._connection: asyncssh.SSHServerConnection | None = None
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
@@ -163,9 +164,6 @@ class _Login(asyncssh.SSHServer):
     def begin_auth(self, username: str) -> bool:  # noqa: ARG002
         return True
 
-    def auth_completed(self) -> None:
-        self._server.requests.login(accepted=True)
-
     def password_auth_supported(self) -> bool:
         return True
 
@@ -174,12 +172,23 @@ class _Login(asyncssh.SSHServer):
 
     def validate_password(self, username: str, password: str) -> bool:
         right = (username, password) == (self._user, self._password)
-        if not right:
+        if right:
+            self._accepted()
+        else:
             self._server.requests.login(accepted=False)
         return right
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        return username == self._user and key.public_data == self._client_key
+        right = username == self._user and key.public_data == self._client_key
+        if right:
+            self._accepted()
+        return right
+
+    def _accepted(self) -> None:
+        """Count before the answer leaves, and once: a key is asked about and then used."""
+        if not self._counted:
+            self._counted = True
+            self._server.requests.login(accepted=True)
 
 
 class _Files(asyncssh.SFTPServer):
