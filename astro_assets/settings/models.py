@@ -4,6 +4,7 @@ What belongs here: keys, limits, what each source needs. What does not: reading 
 (`reading`), the sentences for mistakes (`complaints`).
 """
 
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -18,6 +19,7 @@ from pydantic import (
 )
 
 from astro_assets.errors import SettingsError
+from astro_assets.frame import FrameKind
 
 
 def _local(value: object) -> object:
@@ -95,9 +97,24 @@ class Solving(Strict):
     index_folders: tuple[LocalPath, ...] = (Path("/usr/share/astrometry"),)
 
 
+class Selection(Strict):
+    """Which of a source's frames are wanted; what is left empty selects all."""
+
+    targets: tuple[str, ...] = ()
+    first_night: date | None = None
+    last_night: date | None = None
+    instruments: tuple[str, ...] = ()
+    filters: tuple[str, ...] = ()
+    kinds: tuple[FrameKind, ...] = ()
+
+
 class BaseSource(Strict):
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")
     enabled: bool = True
+    select: Selection = Selection()
+    max_connections: int = Field(default=2, ge=1, le=8)
+    max_megabytes_per_s: float | None = Field(default=None, gt=0)
+    """of all connections to this source together"""
     gain_e_per_adu: float | None = Field(default=None, gt=0)
     """for cameras whose headers do not say"""
 
@@ -111,12 +128,20 @@ class _Login(BaseSource):
         return secrets.value(self, "user_env"), secrets.value(self, "password_env")
 
 
-class ItelescopeSource(_Login):
+class Trust(Strict):
+    """Whose certificate is believed; without a word here, those of the system's authorities."""
+
+    ca_file: LocalPath | None = None
+    certificate_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """just this one certificate, whoever signed it and for whatever name"""
+    insecure_no_certificate_check: bool = False
+
+
+class ItelescopeSource(_Login, Trust):
     kind: Literal["itelescope"]
     host: HostName = "data.itelescope.net"
     port: Port = 21
     path: str = "/"
-    ca_file: LocalPath | None = None
 
 
 class VesperaSource(BaseSource):
@@ -126,11 +151,10 @@ class VesperaSource(BaseSource):
     path: str = "/user"
 
 
-class TelescopeOrgSource(_Login):
+class TelescopeOrgSource(_Login, Trust):
     kind: Literal["telescope_org"]
     host: HostName = "www.telescope.org"
     port: Port = 443
-    ca_file: LocalPath | None = None
 
 
 class PiSource(BaseSource):

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self, cast
+from typing import Self
 
 from astro_assets.errors import BrokenFile, TransferCut
 from astro_assets.sources.landing import storage_failures
 from astro_assets.sources.paths import spelled
-from astro_assets.sources.protocol import RemoteFile, Transport
+from astro_assets.sources.protocol import RemoteFile, Sink, Transport
 
 _EXCESS_BYTES = 2**20
 """How much more than announced is still taken, so that the quarantine can show it."""
@@ -64,9 +64,9 @@ class Line:
     ``dead`` says that the last attempt did not even reach the server.
     """
 
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-        self._open = False
+    def __init__(self, connect: Callable[[], Transport]) -> None:
+        self._connect = connect
+        self._transport: Transport | None = None
         self.dead = False
 
     def __enter__(self) -> Self:
@@ -80,12 +80,13 @@ class Line:
     ) -> None:
         self.drop()
 
-    def download(self, file: RemoteFile, sink: BinaryIO) -> None:
+    def download(self, file: RemoteFile, sink: Sink) -> None:
         """As `Transport.download`, on a connection that is there or made now."""
-        if not self._open:
+        if self._transport is None:
             self.dead = True
-            self._transport.__enter__()
-            self._open, self.dead = True, False
+            transport = self._connect()
+            transport.__enter__()
+            self._transport, self.dead = transport, False
         try:
             self._transport.download(file, sink)
         except BaseException:
@@ -95,9 +96,9 @@ class Line:
 
     def drop(self) -> None:
         """Close the connection; the next download opens a new one."""
-        if self._open:
-            self._open = False
-            self._transport.__exit__(None, None, None)
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.__exit__(None, None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ def download(line: Line, file: RemoteFile, part: Path, meter: Meter) -> Download
     sink = _Sink(part, file, meter)
     fault: BrokenFile | None = None
     try:
-        line.download(file, cast("BinaryIO", sink))
+        line.download(file, sink)
     except BrokenFile as error:
         fault = error
     finally:
@@ -164,9 +165,21 @@ class _Sink:
         self._remote = file
         self._meter = meter
         self._hash = hashlib.sha256()
+        self._version = ""
         self.received = 0
         with storage_failures(path):
             self._file = path.open("wb")
+
+    def begin(self, version: str) -> int:
+        """Start over unless these are more bytes of the version that is here in part."""
+        if not version or version != self._version:
+            with storage_failures(self._path):
+                self._file.seek(0)
+                self._file.truncate()
+            self._hash = hashlib.sha256()
+            self.received = 0
+            self._version = version
+        return self.received
 
     def write(self, chunk: bytes) -> int:
         with storage_failures(self._path):
@@ -178,10 +191,6 @@ class _Sink:
             raise BrokenFile(_too_long(self._remote, self.received))
         self._meter.downloading(self._remote, self.received)
         return len(chunk)
-
-    def writelines(self, chunks: Iterable[bytes]) -> None:
-        for chunk in chunks:
-            self.write(chunk)
 
     def close(self) -> None:
         with storage_failures(self._path):

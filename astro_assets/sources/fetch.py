@@ -44,7 +44,7 @@ TRIES = 3
 
 
 def fetch_batch(
-    transport: Transport,
+    connect: Callable[[], Transport],
     batch: Batch,
     store: Store,
     on_progress: Callable[[Progress], None] | None = None,
@@ -56,7 +56,7 @@ def fetch_batch(
 
     Parameters
     ----------
-    transport : not opened; it is opened only if there is something to download
+    connect : a transport, not opened yet; called only if there is something to download
 
     Raises
     ------
@@ -67,7 +67,7 @@ def fetch_batch(
     """
     folder = store.raw(batch.source, batch.key)
     quarantine = store.quarantine(batch.source) / batch.key
-    with landing(folder, quarantine) as incoming, Line(transport) as line:
+    with landing(folder, quarantine) as incoming, Line(connect) as line:
         manifest = Manifest.load(folder) or Manifest(folder, batch.source, batch.key, batch.kind)
         new = [file for file in batch.files if manifest.known(file) is None]
         fetch = _Fetch(line, batch, folder, quarantine, incoming, Meter(new, on_progress))

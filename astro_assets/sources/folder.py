@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Self
 
 from astro_assets.errors import BrokenFile, ListingFailed, SourceUnreachable, TransferCut
 from astro_assets.frame import FrameKind, kind_from_text
@@ -17,7 +17,7 @@ from astro_assets.night import night_of
 from astro_assets.settings import FolderSource, Secrets
 from astro_assets.sources.configuration import configuration
 from astro_assets.sources.paths import is_fits
-from astro_assets.sources.protocol import Kind, Placement, RemoteFile, Transport
+from astro_assets.sources.protocol import Kind, Placement, RemoteFile, Sink, Transport
 from astro_assets.sources.verify import hdus
 
 _CHUNK = 2**20
@@ -67,12 +67,13 @@ class FolderTransport:
             facts=dict(_facts(path, status.st_size, status.st_mtime_ns)),
         )
 
-    def download(self, file: RemoteFile, sink: BinaryIO) -> None:
+    def download(self, file: RemoteFile, sink: Sink) -> None:
         path = self._root / file.path
         if self._root not in Path(os.path.abspath(path)).parents:  # noqa: PTH100 - links stay
             raise BrokenFile(f"{self._name}: {path} lies outside of its folder: move it")
         try:
             with path.open("rb") as source:
+                sink.begin("")
                 while chunk := source.read(_CHUNK):
                     sink.write(chunk)
                 status = os.fstat(source.fileno())

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Self
 
 from astro_assets.errors import BrokenFile, SourceUnreachable, TransferCut
 from astro_assets.sources.ftp_client import (
@@ -25,7 +25,7 @@ from astro_assets.sources.ftp_client import (
 )
 from astro_assets.sources.ftp_listing import Entry, parse_list, parse_mlsd
 from astro_assets.sources.paths import spelled
-from astro_assets.sources.protocol import RemoteFile
+from astro_assets.sources.protocol import RemoteFile, Sink
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class FtpTransport:
                     folders.append(path)
         return files
 
-    def download(self, file: RemoteFile, sink: BinaryIO) -> None:
+    def download(self, file: RemoteFile, sink: Sink) -> None:
         """Write the file's bytes, then make sure that it is still the file that was listed."""
         server, client = self._server, self._connected()
         where = f"{server.where}: {spelled(file.path)}"
@@ -89,7 +89,9 @@ class FtpTransport:
         with translated(server, file=where):
             # Not compared with the listing: LIST tells other times than MDTM, in its own zone.
             modified = asked(client, f"MDTM {target}")
-            sink.writelines(data(client, f"RETR {target}", DATA_TIMEOUT_S))
+            sink.begin("")
+            for chunk in data(client, f"RETR {target}", DATA_TIMEOUT_S):
+                sink.write(chunk)
             size = asked(client, f"SIZE {target}")
             grown = file.size_bytes is not None and size not in ("", str(file.size_bytes))
             if grown or asked(client, f"MDTM {target}") != modified:

@@ -10,13 +10,13 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 
 from astro_assets.frame import FrameKind, kind_from_text
 from astro_assets.settings import PiSource, Secrets
 from astro_assets.sources.configuration import configuration
 from astro_assets.sources.paths import is_fits, is_tiff, spelled
-from astro_assets.sources.protocol import Kind, Placement, RemoteFile, Transport
+from astro_assets.sources.protocol import Kind, Placement, RemoteFile, Sink, Transport
 from astro_assets.sources.sftp import SftpSession
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class PiTransport:
         nights = [name for name in self._session.names(self._root) if _NIGHT.fullmatch(name)]
         return [file for night in nights for file in self._night(night)]
 
-    def download(self, file: RemoteFile, sink: BinaryIO) -> None:
+    def download(self, file: RemoteFile, sink: Sink) -> None:
         self._session.download(f"{self._root}/{file.path}", sink)
 
     def _night(self, night: str) -> Sequence[RemoteFile]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from types import TracebackType
-from typing import Any, BinaryIO, Protocol, Self
+from typing import Any, Protocol, Self
 
 from astro_assets.frame import FrameKind
 from astro_assets.settings import Secrets
@@ -54,6 +54,26 @@ class Placement:
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
+class Sink(Protocol):
+    """Where the bytes of one download go, over all its tries."""
+
+    def begin(self, version: str) -> int:
+        """Say which version of the far file comes now, before its bytes.
+
+        Parameters
+        ----------
+        version : whatever changes when the far file does (its size and time); empty when the far
+            side does not say, or cannot continue
+
+        Returns
+        -------
+        int : where to continue: the bytes that are here already of this very version, else 0
+        """
+
+    def write(self, chunk: bytes) -> int:
+        """Take the next bytes."""
+
+
 class Transport(Protocol):
     """A connection to one server, opened with ``with``, and again after it was closed.
 
@@ -73,8 +93,8 @@ class Transport(Protocol):
     def list(self) -> list[RemoteFile]:
         """Everything there is. Raises `ListingFailed`; ``[]`` means the server said "nothing"."""
 
-    def download(self, file: RemoteFile, sink: BinaryIO) -> None:
-        """Write the file's bytes to ``sink``.
+    def download(self, file: RemoteFile, sink: Sink) -> None:
+        """Begin ``sink``, then write the file's bytes from there on to it.
 
         Raises `TransferCut` (also when the far file changed meanwhile), `SourceUnreachable`, and
         `BrokenFile` when the server does not hand this one file over.

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import BinaryIO, NoReturn, Self
+from typing import NoReturn, Self
 
 import paramiko
 
@@ -22,6 +22,7 @@ from astro_assets.errors import (
 )
 from astro_assets.settings import PiSource, Secrets
 from astro_assets.sources.paths import spelled
+from astro_assets.sources.protocol import Sink
 
 CONNECT_TIMEOUT_S = 10
 LISTING_TIMEOUT_S = 10
@@ -196,7 +197,7 @@ class SftpSession:
             except FileNotFoundError:
                 return None
 
-    def download(self, path: str, sink: BinaryIO) -> None:
+    def download(self, path: str, sink: Sink) -> None:
         """Write the bytes of ``path``, then make sure that its size is still the same."""
         sftp = self._channel(DATA_TIMEOUT_S)
         where = f"{self.where}: {spelled(path)}"
@@ -204,6 +205,7 @@ class SftpSession:
             try:
                 with sftp.open(path, "rb") as source:
                     before = source.stat()
+                    sink.begin("")
                     source.prefetch(before.st_size)
                     while chunk := source.read(_CHUNK):
                         sink.write(chunk)

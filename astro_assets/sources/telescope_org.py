@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from datetime import date, timedelta
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Self
 
 import httpx
 
@@ -18,7 +18,7 @@ from astro_assets.frame import FrameKind
 from astro_assets.night import night_of
 from astro_assets.settings import Secrets, TelescopeOrgSource
 from astro_assets.sources.http import WebSession
-from astro_assets.sources.protocol import Kind, Placement, RemoteFile, Transport
+from astro_assets.sources.protocol import Kind, Placement, RemoteFile, Sink, Transport
 from astro_assets.sources.telescope_org_api import (
     Prepared,
     TelescopeOrgApi,
@@ -79,7 +79,7 @@ class TelescopeOrgTransport:
                 files[file.path] = file
         return list(files.values())
 
-    def download(self, file: RemoteFile, sink: BinaryIO) -> None:
+    def download(self, file: RemoteFile, sink: Sink) -> None:
         api = self._connected()
         jid = file.path.removesuffix(".zip")
         prepared = api.prepare_zip(jid)
@@ -93,9 +93,9 @@ class TelescopeOrgTransport:
                     "the next look tries again"
                 )
 
-    def _streamed(self, api: TelescopeOrgApi, jid: str, prepared: Prepared, sink: BinaryIO) -> bool:
+    def _streamed(self, api: TelescopeOrgApi, jid: str, prepared: Prepared, sink: Sink) -> bool:
         """Pass the file on; False, with nothing passed on, when it is a page."""
-        received = 0
+        received = sink.begin("")
         with api.image(jid, prepared) as response:
             if response.status_code != httpx.codes.OK:
                 raise BrokenFile(

@@ -26,8 +26,9 @@ def fetch_raw(
     store = Store(settings.root)
     batch = next((b for b in look(source, settings) if b.key == key), None)
     if batch is not None:
-        transport = connect(source, settings.secrets)
-        manifest = fetch_batch(transport, batch, store, _teller(log))
+        manifest = fetch_batch(
+            lambda: connect(source, settings.secrets), batch, store, _teller(log)
+        )
     else:
         known = Manifest.load(store.raw(source.name, key))
         if known is None:

@@ -6,7 +6,7 @@ import json
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +126,18 @@ def make_tree(root: Path) -> Path:
     return served
 
 
+class Kept(bytearray):
+    """A sink that keeps what a transport gives, and continues nothing."""
+
+    def begin(self, version: str) -> int:
+        self.clear()
+        return 0
+
+    def write(self, chunk: bytes) -> int:
+        self += chunk
+        return len(chunk)
+
+
 @dataclass(frozen=True)
 class Night:
     """An observatory that runs, its settings, and what a user does with them."""
@@ -149,7 +161,9 @@ class Night:
     def fetch(self, source: str, key: str | None = None) -> dict[str, Manifest]:
         settings = self.settings.source(source)
         return {
-            batch.key: fetch_batch(connect(settings, self.settings.secrets), batch, self.store)
+            batch.key: fetch_batch(
+                partial(connect, settings, self.settings.secrets), batch, self.store
+            )
             for batch in self.look(source)
             if key in (None, batch.key)
         }

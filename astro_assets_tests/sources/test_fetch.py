@@ -35,7 +35,7 @@ def batch(far: Path) -> Batch:
 
 
 def fetched(far: Path, root: Path, told: Callable[[Progress], None] | None = None) -> Manifest:
-    return fetch_batch(FolderTransport("far", far), batch(far), Store(root), told)
+    return fetch_batch(lambda: FolderTransport("far", far), batch(far), Store(root), told)
 
 
 def published(root: Path) -> dict[str, bytes]:
@@ -168,7 +168,7 @@ def test_progress(far: Path, tmp_path: Path) -> None:
 def test_a_vanished_file_is_noted_and_the_others_land(far: Path, tmp_path: Path) -> None:
     listed = batch(far)
     (far / "night/2.fits").unlink()
-    manifest = fetch_batch(FolderTransport("far", far), listed, Store(tmp_path / "data"))
+    manifest = fetch_batch(lambda: FolderTransport("far", far), listed, Store(tmp_path / "data"))
     assert len(published(tmp_path / "data")) == 5
     assert "not handed over" in manifest.quarantined[0].reason
     assert manifest.quarantined[0].sha256 is None
@@ -178,7 +178,7 @@ def test_a_source_that_is_gone_costs_one_file_s_patience(far: Path, tmp_path: Pa
     listed = batch(far)
     far.rename(tmp_path / "unplugged")
     with pytest.raises(SourceUnreachable, match="there is no folder"):
-        fetch_batch(FolderTransport("far", far), listed, Store(tmp_path / "data"))
+        fetch_batch(lambda: FolderTransport("far", far), listed, Store(tmp_path / "data"))
 
 
 def killed_at(call: int, far: Path, root: Path) -> None:

@@ -25,7 +25,7 @@ from astro_assets.sources.ftp_client import FtpServer
 from astro_assets.sources.manifest import Manifest
 from astro_assets.sources.protocol import RemoteFile
 from astro_assets.store import Store
-from astro_assets_tests.sources.conftest import frame
+from astro_assets_tests.sources.conftest import Kept, frame
 from astro_assets_tests.sources.scripted_ftp import Script, ScriptedFtp, server_context
 
 PASSWORD = "canary-4711"
@@ -61,7 +61,7 @@ def batch(files: list[RemoteFile]) -> Batch:
 def fetched(transport: FtpTransport, root: Path) -> Manifest:
     with transport:
         files = transport.list()
-    return fetch_batch(transport, batch(files), Store(root))
+    return fetch_batch(lambda: transport, batch(files), Store(root))
 
 
 def raw(root: Path) -> dict[str, bytes]:
@@ -137,9 +137,8 @@ def test_a_file_that_grows_is_left_for_later(tmp_path: Path) -> None:
         with (
             transport,
             pytest.raises(TransferCut, match="changed while it was downloaded"),
-            (tmp_path / "x").open("wb") as sink,
         ):
-            transport.download(files[0], sink)
+            transport.download(files[0], Kept())
 
 
 @pytest.mark.parametrize("mlsd", [True, False])
@@ -217,10 +216,10 @@ def test_a_cut_without_goodbye_is_a_cut(
         # Of unknown length: nothing but the missing good-bye tells that half is missing.
         unknown = RemoteFile(file.path, None, None)
         script.faults[b"/a.fits"] = ["no-goodbye"]
-        with transport, pytest.raises(Transient), (tmp_path / "x").open("wb") as sink:
-            transport.download(unknown, sink)
+        with transport, pytest.raises(Transient):
+            transport.download(unknown, Kept())
         script.faults[b"/a.fits"] = ["no-goodbye"]
-        fetch_batch(transport, batch([unknown]), Store(tmp_path))
+        fetch_batch(lambda: transport, batch([unknown]), Store(tmp_path))
     assert raw(tmp_path) == {"a.fits": A}
 
 

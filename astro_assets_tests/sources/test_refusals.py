@@ -1,6 +1,5 @@
 """The four servers when something is set up wrong or goes wrong: a sentence, and no secret."""
 
-import io
 import json
 import time
 from dataclasses import replace
@@ -20,7 +19,7 @@ from astro_assets.sources import telescope_org, telescope_org_api
 from astro_assets.sources.kinds import connect
 from astro_assets.sources.sftp import ssh_connection
 from astro_assets.sources.telescope_org_api import parse_completion, parse_request_page
-from astro_assets_tests.sources.conftest import Night, add_pi, frame, job, put
+from astro_assets_tests.sources.conftest import Kept, Night, add_pi, frame, job, put
 
 FOUR = ["itelescope", "vespera", "telescope_org", "pi"]
 WITH_LOGIN = ["itelescope", "telescope_org", "pi"]
@@ -139,9 +138,9 @@ def test_an_expired_session_logs_in_once_more(night: Night) -> None:
         night.observatory.telescope_org.expire_sessions()
         assert [file.path for file in transport.list()] == ["423183.zip"]
         night.observatory.telescope_org.expire_sessions()
-        sink = io.BytesIO()
+        sink = Kept()
         transport.download(batch.files[0], sink)
-    assert sink.getvalue()[:2] == b"PK"
+    assert sink[:2] == b"PK"
     assert requests.logins == before + 2
 
 
@@ -160,10 +159,10 @@ def test_a_page_instead_of_the_zip_is_no_zip(night: Night, monkeypatch: pytest.M
         return prepared
 
     monkeypatch.setattr(telescope_org_api.TelescopeOrgApi, "prepare_zip", prepare_and_expire)
-    sink = io.BytesIO()
+    sink = Kept()
     with connect(night.settings.source("telescope_org"), night.settings.secrets) as transport:
         transport.download(batch.files[0], sink)
-    assert sink.getvalue()[:2] == b"PK"
+    assert sink[:2] == b"PK"
     assert len(asked) == 2
 
 
@@ -175,7 +174,7 @@ def test_an_image_engine_that_is_never_ready(night: Night, monkeypatch: pytest.M
         connect(night.settings.source("telescope_org"), night.settings.secrets) as transport,
         pytest.raises(SourceUnreachable, match="not made job 423183 ready"),
     ):
-        transport.download(batch.files[0], io.BytesIO())
+        transport.download(batch.files[0], Kept())
 
 
 @pytest.mark.parametrize("number", [0, 1, 100, 101, 230])

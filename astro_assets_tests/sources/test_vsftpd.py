@@ -83,7 +83,7 @@ def test_twenty_transfers_with_session_reuse(server: FtpServer, tmp_path: Path) 
     assert [file.path for file in files] == [f"T20/M 31/{n:02d}.fits" for n in range(20)]
     night = dt.date(2026, 11, 20)
     batch = Batch("scope", "2026-11-20_M31_T20", FrameKind.LIGHT, night, "M 31", "T20", files)
-    manifest = fetch_batch(transport, batch, Store(tmp_path / "data"))
+    manifest = fetch_batch(lambda: transport, batch, Store(tmp_path / "data"))
     assert not manifest.quarantined
     contents = {file.path: (manifest.folder / file.path).read_bytes() for file in files}
     assert contents == {f"T20/M 31/{number:02d}.fits": frame(number) for number in range(20)}
