@@ -1,14 +1,15 @@
 """What a source must be able to do: say what it holds, and hand over a file.
 
 A **transport** speaks to one server. A **kind** knows the naming rules of one sort of server and
-turns a listed file into a `Placement`. `fetch` does everything else, once for all.
+turns a listed file into a `Placement`. `fetch` does everything else, once for all. What only some
+servers can do is an **ability**: a protocol of its own, which a transport has or has not.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 from astro_assets.frame import FrameKind
 from astro_assets.settings import Secrets
@@ -99,6 +100,46 @@ class Transport(Protocol):
         Raises `TransferCut` (also when the far file changed meanwhile), `SourceUnreachable`, and
         `BrokenFile` when the server does not hand this one file over.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """A file that is published here, as its far side may know of it.
+
+    path : as in `RemoteFile`
+    sha256 : of the bytes that are published, and that the far side says the file has
+    """
+
+    path: str
+    size_bytes: int
+    sha256: str
+
+
+@runtime_checkable
+class Statting(Protocol):
+    """The ability to look at one file again."""
+
+    def stat(self, file: RemoteFile) -> RemoteFile | None:
+        """The file as it is now; None when it is gone.
+
+        A size or time that the server does not tell is None. Raises `SourceUnreachable`.
+        """
+
+
+@runtime_checkable
+class Deleting(Protocol):
+    """The ability to delete on the far side. Who may be deleted, and when, says `release`."""
+
+    def delete(self, file: RemoteFile) -> None:
+        """Delete one file. Raises `SourceUnreachable`, and `BrokenFile` when it is refused."""
+
+
+@runtime_checkable
+class Confirming(Protocol):
+    """The ability to take confirmations, so that the far side itself may delete."""
+
+    def confirm(self, files: Sequence[Confirmed]) -> None:
+        """Tell the far side which files are here. Raises `SourceUnreachable`."""
 
 
 @dataclass(frozen=True, slots=True)
