@@ -1,8 +1,9 @@
-"""What the command line shows: progress and the closing table, once for `sync` and `demo`."""
+"""What the command line shows: errors, progress and the closing table."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
@@ -16,10 +17,18 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
-from astro_assets.steps.overview import Row
+if TYPE_CHECKING:
+    from astro_assets.steps.overview import Row
 
 _WIDTH_OF_A_FILE = 120
+
+
+def tell_error(what: str, sentence: object) -> None:
+    """Print a sentence on stderr as it stands; brackets in it are no markup."""
+    errors = Console(stderr=True, soft_wrap=True, highlight=False)
+    errors.print(Text.assemble((f"{what}:", "red"), f" {sentence}"))
 
 
 def terminal() -> Console:
@@ -52,7 +61,7 @@ def run_progress(console: Console) -> Iterator[Callable[[str, int, int], None]]:
         yield tell
 
 
-def print_sessions(console: Console, rows: Sequence[Row]) -> None:
+def print_sessions(console: Console, rows: "Sequence[Row]") -> None:
     """The closing table, and beneath it each rejected frame with its reason."""
     table = Table(title="Sessions", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("source", no_wrap=True)
