@@ -114,15 +114,20 @@ def _solve_all(
 def _solve_one(m: Measured, solving: Solving, last: Solution | None) -> Solution | NotSolved:
     frame = m.frame
     shape = (m.file.image.shape[0], m.file.image.shape[1])
+    if last is not None:
+        # Where the session's last frame lay counts for more than what this one's header says.
+        centre = last.wcs.wcs.crval
+        near = index_choices(
+            solving.index_folders, shape, last.scale_arcsec, (float(centre[0]), float(centre[1]))
+        )
+        try:
+            return refine(m.stars, last.wcs, index_stars(near[0]), shape)
+        except NotSolved:
+            pass  # another pointing, or a meridian flip: solve it from scratch
     position = None
     if frame.ra_deg is not None and frame.dec_deg is not None:
         position = (frame.ra_deg, frame.dec_deg)
     choices = index_choices(solving.index_folders, shape, frame.pixel_scale_arcsec, position)
-    if last is not None:
-        try:
-            return refine(m.stars, last.wcs, index_stars(choices[0]), shape)
-        except NotSolved:
-            pass  # another pointing, or a meridian flip: solve it from scratch
     hint = Hint(frame.ra_deg, frame.dec_deg, frame.pixel_scale_arcsec)
     reason = NotSolved("")
     for files in choices:
