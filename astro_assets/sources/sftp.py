@@ -4,11 +4,11 @@ What belongs here: the connection and whom we trust. What does not: what lies on
 """
 
 import logging
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import TracebackType
-from typing import NoReturn, Self
+from typing import Self
 
 import paramiko
 
@@ -21,10 +21,12 @@ from astro_assets.errors import (
     TransferCut,
 )
 from astro_assets.settings import PiSource, Secrets
+from astro_assets.sources.known_hosts import Known, RefuseUnknown, load, name_of
 from astro_assets.sources.paths import spelled
 from astro_assets.sources.protocol import Sink
+from astro_assets.sources.ssh_faults import BROKEN, translated, unreachable
+from astro_assets.sources.ssh_transport import CONNECT_TIMEOUT_S, SshTransport, open_socket
 
-CONNECT_TIMEOUT_S = 10
 LISTING_TIMEOUT_S = 10
 DATA_TIMEOUT_S = 30
 _KEEPALIVE_S = 15
@@ -46,11 +48,13 @@ def ssh_client(source: PiSource, secrets: Secrets) -> paramiko.SSHClient:
     where = f"{source.name}: {source.host}:{source.port}"
     user = secrets.value(source, "user_env")
     password = secrets.value(source, "password_env") if source.password_env else None
+    known = load(source)
     client = paramiko.SSHClient()
-    client.set_missing_host_key_policy(_Refuse(source))
+    client.set_missing_host_key_policy(RefuseUnknown(source))
+    for kind, key in known.keys.items():
+        client.get_host_keys().add(name_of(source), kind, key)
     try:
-        _load_known_hosts(client, source)
-        _connect(client, source, where, user, password)
+        _connect(client, source, where, user, password, known)
     except BaseException:
         client.close()
         raise
@@ -68,42 +72,19 @@ def ssh_connection(source: PiSource, secrets: Secrets) -> Iterator[paramiko.SSHC
     """
     client = ssh_client(source, secrets)
     try:
-        with _translated(f"{source.name}: {source.host}:{source.port}"):
+        with translated(f"{source.name}: {source.host}:{source.port}"):
             yield client
     finally:
         client.close()
 
 
-class _Refuse(paramiko.MissingHostKeyPolicy):
-    """An unknown host is not trusted; the sentence says how it becomes known."""
-
-    def __init__(self, source: PiSource) -> None:
-        self._source = source
-
-    def missing_host_key(
-        self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey
-    ) -> NoReturn:
-        del client
-        raise IdentityRefused(
-            f"{self._source.name}: the host key of {hostname} ({key.get_name()} {key.fingerprint}) "
-            f"is not in {self._source.known_hosts}, no password was sent: compare it with the one "
-            "that the Pi shows, then add it there with ssh-keyscan"
-        )
-
-
-def _load_known_hosts(client: paramiko.SSHClient, source: PiSource) -> None:
-    try:
-        client.load_host_keys(str(source.known_hosts))
-    except FileNotFoundError:
-        pass  # then no host is known, and the policy says so
-    except (OSError, paramiko.SSHException) as error:
-        raise IdentityRefused(
-            f"{source.name}: {source.known_hosts} cannot be read ({error}): correct known_hosts"
-        ) from error
-
-
 def _connect(
-    client: paramiko.SSHClient, source: PiSource, where: str, user: str, password: str | None
+    client: paramiko.SSHClient,
+    source: PiSource,
+    where: str,
+    user: str,
+    password: str | None,
+    known: Known,
 ) -> None:
     hint = f"check the variable {source.user_env}" + (
         f" and {source.password_env}" if source.password_env else " and key_file"
@@ -121,11 +102,14 @@ def _connect(
             channel_timeout=CONNECT_TIMEOUT_S,
             allow_agent=source.key_file is None and password is None,
             look_for_keys=source.key_file is None and password is None,
+            sock=open_socket(source.host, source.port),
+            transport_factory=partial(SshTransport, known_kinds=known.keys),
         )
     except paramiko.BadHostKeyException as error:
         raise IdentityRefused(
             f"{where} shows another host key than {source.known_hosts} has, no password was sent: "
-            "if the Pi was set up anew, replace its line there"
+            "if the Pi was set up anew, remove its line there, then run "
+            f"astro-assets check {source.name} --trust"
         ) from error
     except (paramiko.AuthenticationException, paramiko.PasswordRequiredException) as error:
         raise LoginRefused(f"{where} refuses user {user!r}: {hint}") from error
@@ -133,25 +117,8 @@ def _connect(
         raise LoginRefused(
             f"{where}: the key file {source.key_file} is not there: correct key_file"
         ) from error
-    except (paramiko.SSHException, OSError, EOFError) as error:
-        raise _unreachable(where, error) from error
-
-
-def _unreachable(where: str, error: Exception) -> SourceUnreachable:
-    if isinstance(error, socket.gaierror):
-        return SourceUnreachable(f"{where} is not found: check the host and the network")
-    if isinstance(error, TimeoutError):
-        return SourceUnreachable(f"{where} does not answer in time: is it on?")
-    reason = getattr(error, "strerror", None) or str(error) or "it hung up"
-    return SourceUnreachable(f"{where} is not reached ({reason}): is it on, and the network?")
-
-
-@contextmanager
-def _translated(where: str) -> Iterator[None]:
-    try:
-        yield
-    except (paramiko.SSHException, OSError, EOFError) as error:
-        raise _unreachable(where, error) from error
+    except BROKEN as error:
+        raise unreachable(where, error) from error
 
 
 class SftpSession:
@@ -168,7 +135,7 @@ class SftpSession:
         self._close()
         self._client = ssh_client(self._source, self._secrets)
         try:
-            with _translated(self.where):
+            with translated(self.where):
                 self._sftp = self._client.open_sftp()
         except BaseException:
             self._close()
@@ -201,7 +168,7 @@ class SftpSession:
         """Write the bytes of ``path``, then make sure that its size is still the same."""
         sftp = self._channel(DATA_TIMEOUT_S)
         where = f"{self.where}: {spelled(path)}"
-        with _translated(where):
+        with translated(where):
             try:
                 with sftp.open(path, "rb") as source:
                     before = source.stat()
@@ -222,7 +189,7 @@ class SftpSession:
         sftp = self._channel(LISTING_TIMEOUT_S)
         try:
             yield sftp
-        except (paramiko.SSHException, OSError, EOFError) as error:
+        except BROKEN as error:
             reason = getattr(error, "strerror", None) or str(error) or "it hung up"
             raise ListingFailed(
                 f"{self.where}: {spelled(path)!r} cannot be read ({reason}): "
