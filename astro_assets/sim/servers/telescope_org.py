@@ -1,13 +1,15 @@
 """HTTPS as telescope.org speaks it: a log-in with a cookie, the API, the image engine, pages.
 
 All values in answers are strings, and whoever is not logged in gets the log-in page with status
-200, as on the real site. What does not belong here: packing images (`telescope_org_engine`).
+200, as on the real site. What does not belong here: packing images (`telescope_org_engine`), what
+a new request must be like (`telescope_org_requests`).
 """
 
 import asyncio
 import json
 import secrets
 from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -24,8 +26,15 @@ from astro_assets.sim.servers.certificates import Certificates
 from astro_assets.sim.servers.requests import Requests
 from astro_assets.sim.servers.telescope_org_engine import Answer, ImageEngine, refusal, success
 from astro_assets.sim.servers.telescope_org_jobs import INBOX, Job, completion, load_jobs
+from astro_assets.sim.servers.telescope_org_requests import Refused, RequestConstructor
 
 _COOKIE = "PHPSESSID"
+_CONSTRUCTING = {
+    ("request-constructor", "0-rb-clear"),
+    ("request-constructor", "0-rb-set"),
+    ("request-constructor", "0-rb-submit"),
+    ("request-manager", "0-cancel-request"),
+}
 _LIMIT = 100
 _SHUTDOWN_S = 2
 
@@ -53,6 +62,7 @@ class TelescopeOrgServer:
         self._certificates = certificates
         self._sessions: set[str] = set()
         self._engine = ImageEngine(folder, ready_after=job_ready_after)
+        self.constructor = RequestConstructor(folder, self.requests)
         self._thread: LoopThread | None = None
 
     def start(self) -> None:
@@ -103,6 +113,8 @@ class TelescopeOrgServer:
                 Route("/api-user.php", self._api, methods=["POST"]),
                 Route("/v3image-download.php", self._download, methods=["GET"]),
                 Route("/v4request-view.php", self._view, methods=["POST"]),
+                Route("/request-constructor.php", self._construct, methods=["GET", "POST"]),
+                Route("/imageengine-request.php", self._processed, methods=["GET"]),
                 Route("/v3job-search-query.php", self._search, methods=["POST"]),
             ]
         )
@@ -140,7 +152,11 @@ class TelescopeOrgServer:
             ("image-engine", "0-create-dl3d"): self._engine.create_cube,
             ("image-engine", "0-is-job-ready"): self._engine.is_ready,
         }
-        call = calls.get((str(form.get("module")), str(form.get("request"))))
+        visitor = request.cookies[_COOKIE]
+        module, name = str(form.get("module")), str(form.get("request"))
+        call = calls.get((module, name))
+        if (module, name) in _CONSTRUCTING:
+            call = partial(self.constructor.call, visitor, name)
         if call is None:
             return JSONResponse(refusal("Unknown request"))
         try:
@@ -197,9 +213,33 @@ class TelescopeOrgServer:
             headers={"Content-Disposition": f'attachment; filename="{prepared.name}"'},
         )
 
+    async def _construct(self, request: Request) -> Response:
+        if not self._logged_in(request):
+            return HTMLResponse(pages.LOGIN)
+        visitor = request.cookies[_COOKIE]
+        if request.query_params.get("action") == "new":
+            return HTMLResponse(pages.form(self.constructor.new(visitor)))
+        form = {key: str(value) for key, value in (await request.form()).items()}
+        try:
+            return HTMLResponse(pages.form(self.constructor.step(visitor, form)))
+        except Refused as error:
+            return HTMLResponse(pages.problem(str(error)))
+
+    async def _processed(self, request: Request) -> Response:
+        if not self._logged_in(request):
+            return HTMLResponse(pages.LOGIN)
+        asked = request.query_params
+        link = await asyncio.to_thread(
+            self._engine.processed, asked.get("jid", ""), asked.get("type", "")
+        )
+        if link is None:
+            return HTMLResponse(pages.NOTHING, status_code=HTTPStatus.NOT_FOUND)
+        return HTMLResponse(pages.processed(link))
+
     async def _view(self, request: Request) -> Response:
         if not self._logged_in(request):
             return HTMLResponse(pages.LOGIN)
+        self.requests.page()
         asked = {**await request.form(), **request.query_params}
         jid, rid = str(asked.get("jid", "")), str(asked.get("rid", ""))
         jobs = load_jobs(self._folder)
@@ -223,7 +263,7 @@ def _request_row(job: Job, row: int) -> dict[str, str]:
     return {
         "id": str(job["rid"]),
         "seen": "0",
-        "usercomments": "",
+        "usercomments": job.get("usercomments", ""),
         "objecttype": job["objecttype"],
         "objectid": job["objectid"],
         "objectname": job["objectname"],

@@ -6,6 +6,7 @@ What does not belong here: HTTP (`telescope_org`), HTML (`telescope_org_pages`).
 import io
 import json
 import zipfile
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NotRequired, TypedDict, cast
@@ -13,8 +14,19 @@ from typing import NotRequired, TypedDict, cast
 import numpy as np
 from astropy.io import fits
 
+NEW = 1
 COMPLETE = 8
+CANCELLED = 22
+NEVER_RISES = 25
 INBOX = 1
+TELESCOPES = {
+    1: "constellation",
+    2: "galaxy",
+    3: "cluster",
+    5: "planet",
+    6: "coast",
+    7: "pirate",
+}
 STATUS_NAMES = {
     1: "New",
     2: "New allocated",
@@ -54,6 +66,7 @@ class Job(TypedDict):
     status: int
     flatid: int | None
     folderid: NotRequired[int]
+    usercomments: NotRequired[str]
 
 
 def load_jobs(folder: Path) -> list[Job]:
@@ -63,18 +76,42 @@ def load_jobs(folder: Path) -> list[Job]:
     return [cast("Job", unfinished | entry) for entry in entries]
 
 
+def save_jobs(folder: Path, jobs: list[Job]) -> None:
+    """Write `jobs.json` anew, in one step."""
+    part = folder / ".jobs.json.new"
+    part.write_text(json.dumps(jobs, indent=1) + "\n", encoding="utf-8")
+    part.replace(folder / "jobs.json")
+
+
+def flat_zip(folder: Path, flat: str) -> bytes:
+    """The zip of one flat: `flats/<number>/<filter>.fits`. Raises FileNotFoundError."""
+    frames = sorted((folder / "flats" / flat).glob("*.fits"))
+    if not frames:
+        raise FileNotFoundError(flat)
+    return _zipped({f"flat-{flat}-{frame.name}": frame.read_bytes() for frame in frames})
+
+
 def job_zip(folder: Path, job: Job) -> bytes:
     """The zip that the image engine gives for a complete job: one FITS per filter.
 
     The same bytes each time, so that their length and sha256 can be known beforehand.
     """
+    return _zipped(
+        {
+            f"{job['jid']}-{name}.fits": _plane(folder, job, name).read_bytes()
+            for name in job["filters"]
+        }
+    )
+
+
+def _zipped(members: Mapping[str, bytes]) -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
-        for name in job["filters"]:
-            member = zipfile.ZipInfo(f"{job['jid']}-{name}.fits", _ZIP_TIME)
+        for name, content in members.items():
+            member = zipfile.ZipInfo(name, _ZIP_TIME)
             member.compress_type = zipfile.ZIP_DEFLATED
             member.external_attr = 0o644 << 16
-            archive.writestr(member, _plane(folder, job, name).read_bytes(), compresslevel=1)
+            archive.writestr(member, content, compresslevel=1)
     return packed.getvalue()
 
 

@@ -9,7 +9,12 @@ from datetime import UTC, datetime
 from html import escape
 from typing import Any
 
-from astro_assets.sim.servers.telescope_org_jobs import STATUS_NAMES, Job, completion
+from astro_assets.sim.servers.telescope_org_jobs import (
+    STATUS_NAMES,
+    TELESCOPES,
+    Job,
+    completion,
+)
 
 LOGIN = """<!DOCTYPE html>
 <html><head><title>Log in</title></head><body>
@@ -20,15 +25,6 @@ LOGIN = """<!DOCTYPE html>
 """
 WELCOME = "<!DOCTYPE html>\n<html><body><p>You are logged in.</p></body></html>\n"
 NOTHING = "<!DOCTYPE html>\n<html><body><p>No data</p></body></html>\n"
-
-TELESCOPES = {
-    1: "constellation",
-    2: "galaxy",
-    3: "cluster",
-    5: "planet",
-    6: "coast",
-    7: "pirate",
-}
 
 
 def view(requests: Sequence[Job]) -> str:
@@ -59,6 +55,29 @@ def view(requests: Sequence[Job]) -> str:
         f"<!DOCTYPE html>\n<html><head><script>\nvar info = {info};\n</script></head>"
         f"<body><table>\n{table}\n</table>\n{flat}\n</body></html>\n"
     )
+
+
+def form(ticket: str) -> str:
+    """A page of the request constructor, or, without a ticket, the one after the last."""
+    if not ticket:
+        return (
+            "<!DOCTYPE html>\n<html><body><p>Your request has been submitted.</p></body></html>\n"
+        )
+    return (
+        '<!DOCTYPE html>\n<html><body><form method="post" action="request-constructor.php">'
+        f'<input type="hidden" name="ticket" value="{ticket}"></form></body></html>\n'
+    )
+
+
+def problem(text: str) -> str:
+    """A page that only says what is wrong."""
+    return f"<!DOCTYPE html>\n<html><body><p>{escape(text)}</p></body></html>\n"
+
+
+def processed(link: str) -> str:
+    """The page of a processed image: a frame around it once there is one."""
+    content = f'<iframe src="{escape(link)}"></iframe>' if link else "<p>Please wait</p>"
+    return f"<!DOCTYPE html>\n<html><body>{content}</body></html>\n"
 
 
 def search(jobs: Sequence[Job], form: Mapping[str, Any], lists: Mapping[str, list[str]]) -> str:
