@@ -10,10 +10,12 @@ into an orchestrator's terms (`defs.failures`) or into an exit status (`cli`).
     │   ├── SourceUnreachable    no connection, or it broke
     │   ├── ListingFailed        the server did not say what is there (never "nothing there")
     │   ├── TransferCut          fewer bytes, or other bytes, than announced
+    │   ├── NotReady             the far side has not made it yet; at once it would not help
     │   └── StorageFailed        our own disk is full, read-only or failing
     ├── Permanent                trying again does not help; somebody has to look
     │   ├── LoginRefused
     │   ├── IdentityRefused      the certificate or the host key is not the one we trust
+    │   ├── RequestRefused       an observation that cannot be made, or that the site does not take
     │   ├── NoSolverIndex        no index file covers this pixel scale
     │   ├── NoMatchingMaster     a calibration that is required is not there
     │   └── FramesApart          the frames do not share one field
@@ -72,6 +74,10 @@ class TransferCut(Transient):
     """The bytes that arrived are not the bytes that were announced."""
 
 
+class NotReady(Transient):
+    """The far side has not finished it, or asks for patience: later, not at once."""
+
+
 class StorageFailed(Transient):
     """The disk that frames land on does not take them."""
 
@@ -86,6 +92,10 @@ class LoginRefused(Permanent):
 
 class IdentityRefused(Permanent):
     """The source's certificate or host key is not one that we trust."""
+
+
+class RequestRefused(Permanent):
+    """An observation cannot be made, or the site does not take the request for it."""
 
 
 class NoSolverIndex(Permanent):

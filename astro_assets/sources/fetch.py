@@ -19,6 +19,7 @@ from tenacity import (
 
 from astro_assets.errors import (
     BrokenFile,
+    NotReady,
     SourceUnreachable,
     StorageFailed,
     TransferCut,
@@ -129,7 +130,8 @@ class _Fetch:
         retry = Retrying(
             stop=stop_after_attempt(TRIES),
             wait=wait_exponential(multiplier=0.5, max=8),
-            retry=retry_if_exception_type(Transient) & retry_if_not_exception_type(StorageFailed),
+            retry=retry_if_exception_type(Transient)
+            & retry_if_not_exception_type((StorageFailed, NotReady)),
             reraise=True,
         )
         return retry(download, self.line, file, self.incoming / "download.part", self.meter)

@@ -36,8 +36,7 @@ class EngineJob:
 class ImageEngine:
     """Downloads by their number, the `ieid`.
 
-    folder : `jobs.json` and `<jid>/<filter>.fits`; a `<jid>.zip` or `<jid>.fits` that lies there
-        is handed out as it is
+    folder : `jobs.json`, `<jid>/<filter>.fits` and `flats/<number>/<filter>.fits`
     ready_after : how often it says PROCESSING before READY
     """
 
@@ -118,17 +117,13 @@ class ImageEngine:
             if flat:
                 name, content = f"flat-{flat}.zip", flat_zip(self._folder, flat)
             else:
-                name, content = f"{jid}.{ending}", self._packed(job, ending, pack)
+                name, content = f"{jid}.{ending}", pack(self._folder, job)
         except FileNotFoundError:
             return refusal("No data")
         flat = flat or str(job["flatid"] or "")
         ieid = self._queue(jid, name, content, flat)
         status = "OK_WAIT" if self._ready_after else "OK_READY"
         return success(status, {"ieID": ieid, "flatID": flat})
-
-    def _packed(self, job: Job, ending: str, pack: Callable[[Path, Job], bytes]) -> bytes:
-        as_it_is = self._folder / f"{job['jid']}.{ending}"
-        return as_it_is.read_bytes() if as_it_is.is_file() else pack(self._folder, job)
 
     def _queue(self, jid: str, name: str, content: bytes, flat: str) -> str:
         with self._lock:
