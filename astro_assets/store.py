@@ -5,6 +5,8 @@ what is computed (`imaging`), what is fetched (`sources`).
 """
 
 import errno
+import fcntl
+import glob
 import hashlib
 import json
 import lzma
@@ -13,7 +15,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,23 +88,42 @@ class Store:
 def whole_file(path: Path, *, replace: bool = True) -> Iterator[Path]:
     """Yield a path beside ``path`` to write to; on success it becomes ``path``, else it vanishes.
 
-    The bytes and the folder are synced, so that what is published survives a power cut.
+    The bytes and the folder are synced, so that what is published survives a power cut. What a
+    killed process left half written of the same file is removed.
 
     Raises
     ------
     FileExistsError : ``path`` is there already and ``replace`` is False
     """
     make_folder(path.parent)
-    handle, name = tempfile.mkstemp(
-        prefix=f".{path.name[:_PART_NAME_LETTERS]}.", suffix=PART_SUFFIX, dir=path.parent
-    )
-    os.close(handle)
-    part = Path(name)
+    prefix = f".{path.name[:_PART_NAME_LETTERS]}."
+    with _writing_in(path.parent, prefix):
+        handle, name = tempfile.mkstemp(prefix=prefix, suffix=PART_SUFFIX, dir=path.parent)
+        os.close(handle)
+        part = Path(name)
+        try:
+            yield part
+            publish(part, path, replace=replace)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _writing_in(folder: Path, prefix: str) -> Iterator[None]:
+    """Share a lock on the folder with all who write there; whoever is alone first tidies up.
+
+    The lock is on the folder, for some writers replace the part that they were given.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        yield part
-        publish(part, path, replace=replace)
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for left in folder.glob(f"{glob.escape(prefix)}*{PART_SUFFIX}"):
+                left.unlink(missing_ok=True)
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield
     finally:
-        part.unlink(missing_ok=True)
+        os.close(descriptor)
 
 
 def publish(part: Path, path: Path, *, replace: bool) -> None:

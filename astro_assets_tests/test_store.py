@@ -1,7 +1,9 @@
 """Files are there whole or not at all, and images come back as they were."""
 
 import gzip
+import multiprocessing
 import os
+import signal
 import stat
 import warnings
 from collections.abc import Callable
@@ -66,6 +68,29 @@ def test_replace_takes_the_place_of_the_old(tmp_path: Path) -> None:
     with whole_file(path) as part:
         part.write_text("new")
     assert path.read_text() == "new"
+
+
+def test_what_a_killed_writer_left_is_removed_but_not_what_is_being_written(tmp_path: Path) -> None:
+    path = tmp_path / "a[1].txt"
+
+    def killed() -> None:
+        with whole_file(path) as part:
+            part.write_text("half of the n")
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    process = multiprocessing.get_context("fork").Process(target=killed)
+    process.start()
+    process.join()
+    assert len(tree(tmp_path)) == 1, "half a part"
+    with whole_file(path) as one:
+        one.unlink()
+        one.write_text("as some libraries do")
+        with whole_file(path) as other:
+            other.write_text("new")
+            assert len(tree(tmp_path)) == 2, "both are being written"
+        assert path.read_text() == "new"
+    assert tree(tmp_path) == ["a[1].txt"]
+    assert path.read_text() == "as some libraries do"
 
 
 def no_links(path: Path, target: Path) -> None:
