@@ -1,4 +1,4 @@
-"""The small star catalogue and solver index that come with the package.
+"""The small star catalogue, solver index and tables that come with the package.
 
 What belongs here: paths to data files, nothing else. What they are, where they come from and how
 they were made stands in `README.md` beside them.
@@ -14,6 +14,9 @@ INDEX_FILES: tuple[Path, ...] = tuple(sorted(_FOLDER.glob("index-*.fits")))
 
 CATALOGUE: Path = _FOLDER / "tycho2_fields.fits"
 """ra_deg, dec_deg (ICRS, J2000) and vt_mag of the Tycho-2 stars in the demo's fields."""
+
+ITELESCOPE_SITES: Path = _FOLDER / "itelescope_sites.csv"
+"""where iTelescope's telescopes stand; what is sure of it, and what is not, stands in the file"""
 
 
 def packaged(name: str) -> Path:

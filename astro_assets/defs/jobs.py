@@ -8,7 +8,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from astro_assets.defs import names
 from astro_assets.frame import CALIBRATION_KINDS
 from astro_assets.settings import SourceSettings
-from astro_assets.steps.recipe import RECIPES
+from astro_assets.steps.recipe import recipe_of
 
 Job: TypeAlias = UnresolvedAssetJobDefinition
 """what `define_asset_job` gives; Dagster has no public name for it"""
@@ -22,7 +22,7 @@ def lane_jobs(source: SourceSettings) -> list[Job]:
         [[name, asset] for asset in ("raw_lights", "calibrated", "solved", "stack")],
         f"Fetch, calibrate, solve and stack one session of {name}.",
     )
-    if RECIPES[source.kind].arrives_calibrated:
+    if recipe_of(source).arrives_calibrated:
         return [session]
     return [
         _job(

@@ -13,7 +13,7 @@ from astro_assets.defs.results import materialized
 from astro_assets.frame import CALIBRATION_KINDS, FrameKind
 from astro_assets.settings import Settings, SourceSettings
 from astro_assets.steps import versions
-from astro_assets.steps.recipe import RECIPES, Recipe
+from astro_assets.steps.recipe import Recipe, recipe_of
 from astro_assets.steps.summary import Summary
 from astro_assets.store import Store
 
@@ -25,7 +25,7 @@ Log = Callable[[str], None]
 
 def lane_assets(source: SourceSettings, settings: Settings) -> list[dg.AssetsDefinition]:
     """The chain of assets of one source, in a group of its own."""
-    recipe = RECIPES[source.kind]
+    recipe = recipe_of(source)
     store = Store(settings.root)
     calibrations = [] if recipe.arrives_calibrated else _calibration_assets(source, settings, store)
     return [*calibrations, *_session_assets(source, settings, store, recipe)]

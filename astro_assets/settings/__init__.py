@@ -4,11 +4,14 @@ Read once, at the edge, and handed down. What does not belong here: what the set
 """
 
 from astro_assets.settings.models import (
+    DwarfSource,
     FolderSource,
     ItelescopeSource,
     Limits,
+    OftenOff,
     PiSource,
     Secrets,
+    SeestarSource,
     Settings,
     Site,
     Solving,
@@ -27,11 +30,14 @@ from astro_assets.settings.reading import (
 __all__ = [
     "DEFAULT_FILE",
     "SETTINGS_VARIABLE",
+    "DwarfSource",
     "FolderSource",
     "ItelescopeSource",
     "Limits",
+    "OftenOff",
     "PiSource",
     "Secrets",
+    "SeestarSource",
     "Settings",
     "Site",
     "Solving",

@@ -16,6 +16,7 @@ from pydantic import (
     ConfigDict,
     Field,
     field_validator,
+    model_validator,
 )
 
 from astro_assets.errors import SettingsError
@@ -137,24 +138,73 @@ class Trust(Strict):
     insecure_no_certificate_check: bool = False
 
 
+class OftenOff(BaseSource):
+    """A telescope that is switched off by day."""
+
+    tell_after_empty_looks: int = Field(default=10, ge=1)
+    """after so many looks in a row that found it off, or nothing new, that is told once"""
+
+
 class ItelescopeSource(_Login, Trust):
     kind: Literal["itelescope"]
     host: HostName = "data.itelescope.net"
     port: Port = 21
     path: str = "/"
+    frames: tuple[Literal["calibrated", "raw", "masters"], ...] = Field(
+        default=("calibrated",), min_length=1
+    )
 
 
-class VesperaSource(BaseSource):
+class VesperaSource(OftenOff):
     kind: Literal["vespera"]
     host: HostName = "10.0.0.1"
     port: Port = 21
     path: str = "/user"
+    delete_after_fetch: bool = False
+    """on the telescope, once two fetches of a file have agreed"""
+
+
+class DwarfSource(OftenOff):
+    kind: Literal["dwarf"]
+    host: HostName = "192.168.88.1"
+    port: Port = 21
+    path: str = "/"
+
+
+class SeestarSource(OftenOff):
+    kind: Literal["seestar"]
+    host: HostName = "seestar.local"
+    port: Port = 445
+    share: str = Field(default="EMMC Images", pattern=r"^[^\\/]+$")
+    path: str = "MyWorks"
 
 
 class TelescopeOrgSource(_Login, Trust):
     kind: Literal["telescope_org"]
     host: HostName = "www.telescope.org"
     port: Port = 443
+    form: Literal["zip", "cube"] = "zip"
+    """one FITS for each filter, or one with a plane for each"""
+    processed: bool = False
+    """as the site has processed them, in place of raw"""
+    flats: bool = False
+    """the flats that belong to the jobs, as calibration sets"""
+    search_days: int | None = Field(default=None, ge=1, le=366)
+    """also the jobs of others, completed within so many days"""
+    search_filter: str | None = None
+    search_telescope: Literal["constellation", "galaxy", "cluster", "planet", "coast", "pirate"] | (
+        None
+    ) = None
+    requests_file: LocalPath | None = None
+    """observations to ask for: a table in CSV, or in TOML with [[requests]]"""
+    resolve_names_online: bool = False
+    """ask the name service of CDS for targets that are not in NGC, IC or Messier"""
+
+    @model_validator(mode="after")
+    def _search_has_days(self) -> "TelescopeOrgSource":
+        if self.search_days is None and (self.search_filter or self.search_telescope):
+            raise ValueError("search_filter and search_telescope need search_days beside them")
+        return self
 
 
 class PiSource(BaseSource):
@@ -175,7 +225,13 @@ class FolderSource(BaseSource):
 
 
 SourceSettings = Annotated[
-    ItelescopeSource | VesperaSource | TelescopeOrgSource | PiSource | FolderSource,
+    ItelescopeSource
+    | VesperaSource
+    | DwarfSource
+    | SeestarSource
+    | TelescopeOrgSource
+    | PiSource
+    | FolderSource,
     Field(discriminator="kind"),
 ]
 
@@ -248,6 +304,8 @@ class FileContent(Strict):
 MODELS: dict[str, type[BaseModel]] = {
     "itelescope": ItelescopeSource,
     "vespera": VesperaSource,
+    "dwarf": DwarfSource,
+    "seestar": SeestarSource,
     "telescope_org": TelescopeOrgSource,
     "pi": PiSource,
     "folder": FolderSource,

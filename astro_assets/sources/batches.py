@@ -14,7 +14,8 @@ from astro_assets.frame import CALIBRATION_KINDS, FrameKind, key_part, target_ke
 from astro_assets.settings import Settings, SourceSettings
 from astro_assets.sources.kinds import KINDS, connect
 from astro_assets.sources.paths import is_fits, is_tiff, spelled, stem
-from astro_assets.sources.protocol import Placement, RemoteFile
+from astro_assets.sources.protocol import Placement, RemoteFile, Remembering
+from astro_assets.store import Store
 
 _MAX_PART = 60
 
@@ -62,22 +63,29 @@ def look(source: SourceSettings, settings: Settings) -> list[Batch]:
     ------
     SourceUnreachable, ListingFailed, LoginRefused, IdentityRefused, SettingsError
     """
-    kind = KINDS[source.kind]
-    with connect(source, settings.secrets) as transport:
+    place = KINDS[source.kind].place_of(source)
+    transport = connect(source, settings.secrets)
+    if isinstance(transport, Remembering):
+        transport.remember_in(Store(settings.root).remembered(source.name))
+    with transport:
         files = transport.list()
-    return group(source.name, files, lambda file: kind.place(file, settings.site.timezone))
+    return group(source.name, files, lambda file: place(file, settings.site.timezone))
 
 
 def group(source: str, files: Iterable[RemoteFile], place: Placer) -> list[Batch]:
     """Sort listed files into batches.
 
     Files that ``place`` does not want, pictures of frames (a TIFF beside the FITS of the same
-    name) and `FrameKind.OTHER` are left out.
+    name), `FrameKind.OTHER`, and companions without a frame are left out.
     """
     groups: dict[str, list[tuple[RemoteFile, Placement]]] = defaultdict(list)
-    for file, placement in _without_pictures(_placed(files, place)):
+    for file, placement in _without_twins(_without_pictures(_placed(files, place))):
         groups[batch_key(placement)].append((file, placement))
-    return [_batch(source, key, groups[key]) for key in sorted(groups)]
+    return [
+        _batch(source, key, groups[key])
+        for key in sorted(groups)
+        if not all(placement.companion for _, placement in groups[key])
+    ]
 
 
 def batch_key(placement: Placement) -> str:
@@ -108,6 +116,21 @@ def _without_pictures(
     for file, placement in placed:
         if not (is_tiff(file.path) and stem(file.path).lower() in frames):
             yield file, placement
+
+
+def _without_twins(
+    placed: Iterable[tuple[RemoteFile, Placement]],
+) -> Iterator[tuple[RemoteFile, Placement]]:
+    placed = list(placed)
+    listed = {_bare(file.path) for file, _ in placed} if any(p.unless for _, p in placed) else set()
+    for file, placement in placed:
+        if not (placement.unless and placement.unless.lower() in listed):
+            yield file, placement
+
+
+def _bare(path: str) -> str:
+    """``a.fit.zip`` as ``a``."""
+    return stem(stem(path)).lower()
 
 
 def _batch(source: str, key: str, members: list[tuple[RemoteFile, Placement]]) -> Batch:

@@ -1,63 +1,145 @@
-"""iTelescope's naming rules: calibrated frames in zips below telescope folders.
+"""iTelescope's naming rules: lights below telescope folders, and the library of masters.
 
-What belongs here: what a path on that server says of a frame. What does not: FTPS (`ftp`).
+What belongs here: what a path on that server says of a frame. What does not: FTPS (`ftp`), where
+the telescopes stand (`itelescope_sites`), the library (`itelescope_masters`).
 """
 
 import re
+from collections.abc import Callable, Collection
 from datetime import date, datetime
 
 from astro_assets.frame import FrameKind
 from astro_assets.night import night_of
 from astro_assets.settings import ItelescopeSource, Secrets
-from astro_assets.sources.protocol import Kind, Placement, RemoteFile, Transport
+from astro_assets.sources.identity import ftps_certificate
+from astro_assets.sources.itelescope_masters import in_library, place_master
+from astro_assets.sources.itelescope_sites import sites
+from astro_assets.sources.paths import is_fits, stem
+from astro_assets.sources.protocol import Kind, Place, Placement, RemoteFile, Transport
 
-_TELESCOPE = re.compile(r"[Tt]\d+")
-_WANTED = re.compile(r"(?i)calibrated.*\.fit\.zip")
+CALIBRATED, RAW, MASTERS = "calibrated", "raw", "masters"
+_TELESCOPE = re.compile(r"[Tt](\d{1,3})", re.ASCII)
 _FULL_NAME = re.compile(
-    r"(?i)calibrated-(?P<telescope>t\d+)-(?P<user_target>.+)"
-    r"-(?P<day>\d{8})-(?P<time>\d{6})-(?P<filter>[^-]+)-BIN(?P<binning>\d+)"
-    r"-(?P<pier>[EW])-(?P<exposure>\d+(?:\.\d+)?)-(?P<sequence>\d+)\.fit\.zip"
+    r"(?P<state>calibrated|cal|raw)-(?P<telescope>t\d+)-(?P<user_target>.+)"
+    r"-(?P<day>\d{8})-(?P<time>\d{6})-(?P<filter>[^-]+)-bin(?P<binning>\d+)"
+    r"-(?P<pier>[ew])-(?P<exposure>\d+(?:\.\d+)?)-(?P<sequence>\d+)",
+    re.ASCII | re.IGNORECASE,
 )
 _PREMIUM_NAME = re.compile(
-    r"(?i)calibrated-itelescope-(?P<target>.+)-(?P<exposure>\d+(?:\.\d+)?)s"
-    r"-(?P<filter>[^-]+)-(?P<sequence>\d+)\.fit\.zip"
+    r"calibrated-itelescope-(?P<target>.+)-(?P<exposure>\d+(?:\.\d+)?)s"
+    r"-(?P<filter>[^-]+)-(?P<sequence>\d+)",
+    re.ASCII | re.IGNORECASE,
 )
 _NO_NIGHT = date(1970, 1, 1)
 """For a file of which neither name, path nor server says when: it must still be seen."""
 
 
-def place(file: RemoteFile, timezone: str) -> Placement | None:
-    """Place a calibrated light; None for raw frames, masters and other folders.
+def place(
+    file: RemoteFile, timezone: str, frames: Collection[str] = (CALIBRATED,)
+) -> Placement | None:
+    """Place a light or a master; None for what is not among ``frames``, and for other folders.
 
-    The date in a name is that of the observing night: the time beside it is the telescope's own
+    The date in a name is that of the observing night; the time beside it is the telescope's own
     local time and is not used.
+
+    Parameters
+    ----------
+    timezone : of the observer, for a telescope of which nobody knows where it stands
+    frames : which of ``calibrated``, ``raw`` and ``masters`` are wanted
     """
     parts = file.path.split("/")
-    if len(parts) < 2 or not _TELESCOPE.fullmatch(parts[0]) or not _WANTED.fullmatch(parts[-1]):
+    if not is_fits(_unzipped(parts[-1])):
         return None
-    telescope = parts[0].upper()
-    facts = {"IMAGETYP": "Light Frame", "TELESCOP": telescope}
+    if in_library(parts):
+        return place_master(file) if MASTERS in frames else None
+    telescope = _telescope(parts)
+    if telescope is None:
+        return None
+    name = stem(_unzipped(parts[-1]))
+    named = _FULL_NAME.fullmatch(name)
+    state = _state(name, named)
+    if state not in frames:
+        return None
+    placement = _light(file, parts, telescope, name, named, _zone(telescope, timezone))
+    return placement if state == CALIBRATED else _as_raw(placement, parts, name, frames)
+
+
+def _state(name: str, named: re.Match[str] | None) -> str:
+    """Calibrated, raw, or neither, as the name begins."""
+    if name.lower().startswith("calibrated") or (named and named["state"].lower() == "cal"):
+        return CALIBRATED
+    return RAW if name.lower().startswith("raw-") else ""
+
+
+def _light(
+    file: RemoteFile,
+    parts: list[str],
+    telescope: str,
+    name: str,
+    named: re.Match[str] | None,
+    timezone: str,
+) -> Placement:
+    facts = {"IMAGETYP": "Light Frame", "TELESCOP": telescope, "CALSTAT": "BDF"}
     folder_target = parts[1] if len(parts) > 2 else "unknown"
-    named = _FULL_NAME.fullmatch(parts[-1])
-    premium = _PREMIUM_NAME.fullmatch(parts[-1])
+    target = folder_target
+    premium = _PREMIUM_NAME.fullmatch(name)
     if named:
         target = _target(named["user_target"], folder_target)
-        facts |= {"XBINNING": named["binning"], "PIERSIDE": named["pier"].upper()}
+        observer = named["user_target"].removesuffix(target).rstrip("-")
+        binning = named["binning"]
+        facts |= {"XBINNING": binning, "YBINNING": binning, "PIERSIDE": named["pier"].upper()}
+        facts |= {"OBSERVER": observer} if observer else {}
     elif premium:
         target = premium["target"]
-    else:
-        target = folder_target
     match = named or premium
     if match:
         facts |= {"FILTER": match["filter"], "EXPTIME": match["exposure"]}
     target = target.replace("_", " ") if _tile(target) is None else target
+    night = _night(named["day"] if named else "", parts, file, timezone)
+    site = sites().get(telescope)
     return Placement(
         kind=FrameKind.LIGHT,
-        night=_night(named["day"] if named else "", parts, file, timezone),
+        night=night,
         target=target,
         instrument=telescope,
-        facts={**facts, "OBJECT": target},
+        facts={**facts, **(site.facts(night) if site else {}), "OBJECT": target},
     )
+
+
+def _as_raw(
+    placement: Placement, parts: list[str], name: str, frames: Collection[str]
+) -> Placement:
+    """The same of a frame that nobody has calibrated yet.
+
+    Where calibrated frames are wanted too, those count: a raw one is taken only where there is no
+    calibrated twin, and into a session of its own, so that no exposure is stacked twice.
+    """
+    facts = {key: value for key, value in placement.facts.items() if key != "CALSTAT"}
+    twin = "/".join([*parts[:-1], CALIBRATED + name[len(RAW) :]])
+    both = CALIBRATED in frames
+    return Placement(
+        kind=placement.kind,
+        night=placement.night,
+        target=placement.target,
+        instrument=f"{placement.instrument}-raw" if both else placement.instrument,
+        facts=facts,
+        unless=twin if both else "",
+    )
+
+
+def _telescope(parts: list[str]) -> str | None:
+    """``T05`` for a file below ``t5``."""
+    match = _TELESCOPE.fullmatch(parts[0])
+    return f"T{int(match[1]):02d}" if match and len(parts) > 1 else None
+
+
+def _unzipped(name: str) -> str:
+    return name[:-4] if name.lower().endswith(".zip") else name
+
+
+def _zone(telescope: str, timezone: str) -> str:
+    site = sites().get(telescope)
+    return site.timezone if site else timezone
 
 
 def _target(user_target: str, folder_target: str) -> str:
@@ -93,7 +175,7 @@ def _night(day: str, parts: list[str], file: RemoteFile, timezone: str) -> date:
 
 
 def connect(source: ItelescopeSource, secrets: Secrets) -> Transport:
-    """FTPS, and only the telescope folders."""
+    """FTPS, and only the folders that hold what is wanted."""
     from astro_assets.sources.ftp import FtpTransport
     from astro_assets.sources.ftp_client import FtpServer
 
@@ -109,7 +191,19 @@ def connect(source: ItelescopeSource, secrets: Secrets) -> Transport:
         tls=True,
         ca_file=source.ca_file,
     )
-    return FtpTransport(server, enters=lambda path: bool(_TELESCOPE.fullmatch(path.split("/")[0])))
+    return FtpTransport(server, enters=_enters(source))
 
 
-ITELESCOPE = Kind("itelescope", connect, place)
+def _enters(source: ItelescopeSource) -> Callable[[str], bool]:
+    def enters(path: str) -> bool:
+        top = path.split("/", 1)[0]
+        return bool(_TELESCOPE.fullmatch(top)) or (MASTERS in source.frames and in_library([top]))
+
+    return enters
+
+
+def _place_as_set(source: ItelescopeSource) -> Place:
+    return lambda file, timezone: place(file, timezone, source.frames)
+
+
+ITELESCOPE = Kind("itelescope", connect, place, _place_as_set, identity=ftps_certificate)

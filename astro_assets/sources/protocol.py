@@ -8,11 +8,13 @@ servers can do is an **ability**: a protocol of its own, which a transport has o
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self, runtime_checkable
 
 from astro_assets.frame import FrameKind
-from astro_assets.settings import Secrets
+from astro_assets.settings import Secrets, SourceSettings
+from astro_assets.sources.identity import Identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,9 @@ class Placement:
     instrument : telescope or camera as its users call it
     configuration : for calibration sets, what tells one set from another: ``300s``, ``Red``
     facts : FITS keywords from name, path and server, for what the header leaves blank
+    companion : no frame itself, but kept beside the frames of its batch (a sidecar)
+    unless : the path, without its ending, of another state of the same exposure; where that is
+        listed as well, this file is left
     """
 
     kind: FrameKind
@@ -53,6 +58,8 @@ class Placement:
     instrument: str
     configuration: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
+    companion: bool = False
+    unless: str = ""
 
 
 class Sink(Protocol):
@@ -142,6 +149,20 @@ class Confirming(Protocol):
         """Tell the far side which files are here. Raises `SourceUnreachable`."""
 
 
+@runtime_checkable
+class Remembering(Protocol):
+    """The ability to keep, from one look to the next, what does not change on the far side.
+
+    What is kept saves calls and nothing else: without the folder, a listing is the same.
+    """
+
+    def remember_in(self, folder: Path) -> None:
+        """Say where, before the transport is opened."""
+
+
+Place = Callable[[RemoteFile, str], Placement | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One sort of source, as data.
@@ -149,8 +170,16 @@ class Kind:
     connect : a transport for one configured source (heavy libraries are imported in there)
     place : the naming rules: a listed file and the time zone of the observer's site; None for a
         file that this kind does not want
+    place_as_set : the same, as one source's settings have them, where settings change the rules
+    identity : asks a server what it shows of itself, without a log-in; None where it has nothing
     """
 
     name: str
     connect: Callable[[Any, Secrets], Transport]
-    place: Callable[[RemoteFile, str], Placement | None]
+    place: Place
+    place_as_set: Callable[[Any], Place] | None = None
+    identity: Callable[[Any], Identity] | None = None
+
+    def place_of(self, source: SourceSettings) -> Place:
+        """The naming rules of one configured source."""
+        return self.place_as_set(source) if self.place_as_set else self.place

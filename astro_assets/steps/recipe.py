@@ -1,15 +1,17 @@
-"""What differs between the lanes of the kinds, as data.
+"""What differs between the lanes of the sources, as data.
 
 A kind's naming rules are in `sources`; here is only what the reduction has to know.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from astro_assets.settings import ItelescopeSource, SourceSettings
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How the frames of one kind of source are reduced.
+    """How the frames of one source are reduced.
 
     arrives_calibrated : bias, dark and flat are done by the provider; frames are verified and
         adopted, and the lane has no calibration assets
@@ -30,6 +32,8 @@ _FLATTENED_CEILING = 0.85 * _CEILING
 RECIPES: Mapping[str, Recipe] = {
     "itelescope": Recipe(arrives_calibrated=True, saturation_adu=_FLATTENED_CEILING),
     "vespera": Recipe(),
+    "dwarf": Recipe(),
+    "seestar": Recipe(),
     "telescope_org": Recipe(
         arrives_calibrated=True,
         overscan_top_px=32,
@@ -39,3 +43,16 @@ RECIPES: Mapping[str, Recipe] = {
     "pi": Recipe(),
     "folder": Recipe(),
 }
+"""by kind, as its settings are unless somebody changes them"""
+
+
+def recipe_of(source: SourceSettings) -> Recipe:
+    """The recipe of one configured source.
+
+    A source that also brings raw frames or masters needs a lane with calibrations; the frames
+    that its provider has calibrated say so (CALSTAT) and are adopted there too.
+    """
+    usual = RECIPES[source.kind]
+    if isinstance(source, ItelescopeSource) and set(source.frames) != {"calibrated"}:
+        return replace(usual, arrives_calibrated=False, saturation_adu=_CEILING)
+    return usual
