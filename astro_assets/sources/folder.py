@@ -16,9 +16,9 @@ from astro_assets.frame import FrameKind, kind_from_text
 from astro_assets.night import night_of
 from astro_assets.settings import FolderSource, Secrets
 from astro_assets.sources.configuration import configuration
+from astro_assets.sources.fits_units import hdus
 from astro_assets.sources.paths import is_fits
 from astro_assets.sources.protocol import Kind, Placement, RemoteFile, Sink, Transport
-from astro_assets.sources.verify import hdus
 
 _CHUNK = 2**20
 _KEYWORDS = (

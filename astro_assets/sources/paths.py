@@ -14,7 +14,10 @@ MAX_NAME_BYTES = 230
 """One component of a path; leaves room for the marks of versions, parts and reasons."""
 MAX_PATH_BYTES = 1500
 
-FITS_SUFFIXES = (".fits", ".fit", ".fts", ".fits.fz", ".fit.fz", ".fts.fz")
+_PACKED = (".gz", ".bz2")
+FITS_SUFFIXES = tuple(
+    f"{fits}{packed}" for fits in (".fits", ".fit", ".fts") for packed in ("", ".fz", *_PACKED)
+)
 TIFF_SUFFIXES = (".tif", ".tiff")
 
 _FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -22,8 +25,13 @@ _FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def is_fits(path: str) -> bool:
-    """Whether the name says FITS, in any case and also when packed by fpack."""
+    """Whether the name says FITS, in any case and also when packed by fpack, gzip or bzip2."""
     return path.lower().endswith(FITS_SUFFIXES)
+
+
+def is_packed_fits(path: str) -> bool:
+    """Whether the name says a FITS file that gzip or bzip2 packed as a whole."""
+    return is_fits(path) and path.lower().endswith(_PACKED)
 
 
 def is_tiff(path: str) -> bool:

@@ -9,13 +9,10 @@ import zlib
 from pathlib import Path, PurePosixPath
 
 from astro_assets.errors import BrokenFile, UnsafeName
+from astro_assets.packed import most_bytes
 from astro_assets.sources.landing import storage_failures
 from astro_assets.sources.paths import safe_path
 
-MAX_TOTAL_BYTES = 4 * 2**30
-FREE_BYTES = 256 * 2**20
-MAX_RATIO = 100
-"""Above `FREE_BYTES` an archive may not swell more than this."""
 _MAX_MEMBERS = 10_000
 _CHUNK = 2**20
 _ENCRYPTED = 0x1
@@ -68,7 +65,7 @@ def _checked(opened: zipfile.ZipFile, size: int, name: str) -> dict[PurePosixPat
     total = sum(member.file_size for member in members)
     packed = sum(member.compress_size for member in members)
     # Members that overlap share their packed bytes and so add up to more than the file.
-    if total > MAX_TOTAL_BYTES or total > max(FREE_BYTES, MAX_RATIO * size) or packed > size:
+    if total > most_bytes(size) or packed > size:
         raise BrokenFile(f"{name} would swell from {size} to {total} bytes: look at it")
     paths: dict[PurePosixPath, zipfile.ZipInfo] = {}
     for member in members:

@@ -1,35 +1,87 @@
-"""Is a TIFF file whole? Its directory and where its strips or tiles end.
+"""Is a TIFF file whole? Its directories, where its strips or tiles end, and holes.
 
-What belongs here: TIFF 6.0 and BigTIFF, from their bytes, without decoding a pixel.
+What belongs here: TIFF 6.0 and BigTIFF, from their bytes, without decoding a pixel. What does not:
+what only a decoder can tell of compressed pixels (`decoding`).
 """
 
 import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from astro_assets.errors import BrokenFile
+from astro_assets.sources.holes import Raster, find_hole, hole_error
 
-_OFFSETS, _COUNTS = (273, 324), (279, 325)
-_TYPE_FORMATS = {3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
+_WIDTH, _LENGTH, _BITS, _COMPRESSION, _SAMPLES, _PLANAR = 256, 257, 258, 259, 277, 284
+_STRIP_OFFSETS, _STRIP_COUNTS, _TILE_OFFSETS, _TILE_COUNTS = 273, 279, 324, 325
+_PLACES = frozenset((_STRIP_OFFSETS, _STRIP_COUNTS, _TILE_OFFSETS, _TILE_COUNTS))
+_WANTED = _PLACES | {_WIDTH, _LENGTH, _BITS, _COMPRESSION, _SAMPLES, _PLANAR}
+_NOT_COMPRESSED = 1
+_TYPE_FORMATS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 _MAX_ENTRIES = 10_000
 _MAX_VALUES = 10_000_000
+_MAX_PAGES = 10_000
 
 
-def verify_tiff(path: Path, name: str) -> None:
-    """Check that the first image's directory is readable and that its pixels lie within the file.
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """How numbers are written: TIFF and BigTIFF differ in their widths."""
+
+    order: str
+    big: bool
+
+    @property
+    def offset(self) -> struct.Struct:
+        return struct.Struct(f"{self.order}{'Q' if self.big else 'I'}")
+
+    @property
+    def entries(self) -> struct.Struct:
+        return struct.Struct(f"{self.order}{'Q' if self.big else 'H'}")
+
+    @property
+    def entry(self) -> struct.Struct:
+        return struct.Struct(f"{self.order}HH{'Q8s' if self.big else 'I4s'}")
+
+
+_Page = Mapping[int, tuple[int, ...]]
+
+
+def verify_tiff(path: Path, name: str) -> bool:
+    """Check that every image's directory is readable and that its pixels lie within the file.
+
+    Returns
+    -------
+    bool : pixels are compressed; whether they are whole shows in decoding them
 
     Raises
     ------
-    BrokenFile : it is no TIFF, or it is cut
+    BrokenFile : it is no TIFF, it is cut, or it has a hole
     """
     size = path.stat().st_size
-    with path.open("rb") as file:
-        try:
-            offsets, counts = _extents(file, size)
-        except (struct.error, ValueError, KeyError) as error:
-            raise BrokenFile(
-                f"{name} is no whole TIFF file ({error}): ask the source for it again"
-            ) from error
+    coded = False
+    try:
+        with path.open("rb") as file:
+            for number, page in enumerate(_pages(file, size)):
+                if number and not page.keys() & _PLACES:
+                    continue  # a thumbnail of another making
+                _inside(page, size, name)
+                coded |= page.get(_COMPRESSION, (_NOT_COMPRESSED,))[0] != _NOT_COMPRESSED
+                raster = _raster(page, size)
+                hole = raster and find_hole(path, raster)
+                if hole:
+                    raise hole_error(name, hole)
+    except (struct.error, ValueError, KeyError, IndexError) as error:
+        raise BrokenFile(
+            f"{name} is no whole TIFF file ({error}): ask the source for it again"
+        ) from error
+    return coded
+
+
+def _inside(page: _Page, size: int, name: str) -> None:
+    """Raise `BrokenFile` unless all strips or tiles lie within the file."""
+    offsets = page.get(_STRIP_OFFSETS, ()) or page.get(_TILE_OFFSETS, ())
+    counts = page.get(_STRIP_COUNTS, ()) or page.get(_TILE_COUNTS, ())
     ends = [offset + count for offset, count in zip(offsets, counts, strict=False)]
     if not ends or len(offsets) != len(counts) or max(ends) > size:
         raise BrokenFile(
@@ -37,54 +89,75 @@ def verify_tiff(path: Path, name: str) -> None:
         )
 
 
-def _extents(file: BinaryIO, size: int) -> tuple[list[int], list[int]]:
-    """Where the strips or tiles begin, and how long they are."""
+def _pages(file: BinaryIO, size: int) -> Iterator[_Page]:
+    """The tags of every image that we need, by number."""
     head = file.read(16)
     order = {b"II": "<", b"MM": ">"}.get(head[:2])
-    if order is None:
+    version = struct.unpack_from(f"{order}H", head, 2)[0] if order else 0
+    if order is None or version not in (42, 43):
         raise ValueError("it does not begin as one")
-    big = struct.unpack_from(f"{order}H", head, 2)[0] == 43
-    if not big and struct.unpack_from(f"{order}H", head, 2)[0] != 42:
-        raise ValueError("it does not begin as one")
-    start = struct.unpack_from(f"{order}Q" if big else f"{order}I", head, 8 if big else 4)[0]
-    entries = _directory(file, size, start, order, big)
-    return (
-        next((entries[tag] for tag in _OFFSETS if tag in entries), []),
-        next((entries[tag] for tag in _COUNTS if tag in entries), []),
-    )
+    layout = _Layout(order, big=version == 43)
+    at = layout.offset.unpack_from(head, 8 if layout.big else 4)[0]
+    seen: set[int] = set()
+    while at:
+        if at in seen or len(seen) > _MAX_PAGES:
+            raise ValueError("its directories go round in circles")
+        seen.add(at)
+        if at >= size:
+            raise ValueError("a directory is missing")
+        page, at = _directory(file, at, layout)
+        yield page
+    if not seen:
+        raise ValueError("it holds no image")
 
 
-def _directory(
-    file: BinaryIO, size: int, start: int, order: str, big: bool
-) -> dict[int, list[int]]:
-    """The values of the tags that say where pixels lie."""
-    if start >= size:
-        raise ValueError("its directory is missing")
-    file.seek(start)
-    number = struct.unpack(f"{order}Q" if big else f"{order}H", file.read(8 if big else 2))[0]
+def _directory(file: BinaryIO, at: int, layout: _Layout) -> tuple[_Page, int]:
+    """One image's tags, and where the next directory is."""
+    file.seek(at)
+    number = layout.entries.unpack(file.read(layout.entries.size))[0]
     if number > _MAX_ENTRIES:
         raise ValueError("its directory is impossibly long")
-    entry_size = 20 if big else 12
-    raw = file.read(number * entry_size)
-    found: dict[int, list[int]] = {}
-    for at in range(0, number * entry_size, entry_size):
-        tag, kind = struct.unpack_from(f"{order}HH", raw, at)
-        count = struct.unpack_from(f"{order}Q" if big else f"{order}I", raw, at + 4)[0]
-        if tag in (*_OFFSETS, *_COUNTS):
-            inline = raw[at + (12 if big else 8) : at + entry_size]
-            found[tag] = _values(file, order, big, kind, count, inline)
-    return found
+    raw = file.read(number * layout.entry.size)
+    following = layout.offset.unpack(file.read(layout.offset.size))[0]
+    found: dict[int, tuple[int, ...]] = {}
+    for at_entry in range(0, number * layout.entry.size, layout.entry.size):
+        tag, kind, count, inline = layout.entry.unpack_from(raw, at_entry)
+        if tag in _WANTED:
+            found[tag] = _values(file, layout, kind, count, inline)
+    return found, following
 
 
 def _values(
-    file: BinaryIO, order: str, big: bool, kind: int, count: int, inline: bytes
-) -> list[int]:
+    file: BinaryIO, layout: _Layout, kind: int, count: int, inline: bytes
+) -> tuple[int, ...]:
     letter = _TYPE_FORMATS[kind]
     if count > _MAX_VALUES:
         raise ValueError("it announces impossibly many strips")
-    layout = f"{order}{count}{letter}"
-    length = struct.calcsize(layout)
-    if length > len(inline):
-        file.seek(struct.unpack(f"{order}Q" if big else f"{order}I", inline)[0])
-        inline = file.read(length)
-    return list(struct.unpack_from(layout, inline))
+    values = struct.Struct(f"{layout.order}{count}{letter}")
+    if values.size > len(inline):
+        file.seek(layout.offset.unpack(inline)[0])
+        inline = file.read(values.size)
+    return values.unpack_from(inline)
+
+
+def _raster(page: _Page, size: int) -> Raster | None:
+    """How plain pixels lie in the file; None where they are compressed, or lie in pieces."""
+    offsets, counts = page.get(_STRIP_OFFSETS, ()), page.get(_STRIP_COUNTS, ())
+    bits = set(page.get(_BITS, (1,)))
+    in_order = all(
+        offset + count == following
+        for offset, count, following in zip(offsets, counts, offsets[1:], strict=False)
+    )
+    plain = page.get(_COMPRESSION, (_NOT_COMPRESSED,))[0] == _NOT_COMPRESSED
+    if not (plain and offsets and in_order and bits <= {8, 16, 32, 64} and len(bits) == 1):
+        return None
+    chunky = page.get(_PLANAR, (1,))[0] == 1
+    raster = Raster(
+        start=offsets[0],
+        size_bytes=sum(counts),
+        pixel_bytes=bits.pop() // 8,
+        line_pixels=page[_WIDTH][0] * (page.get(_SAMPLES, (1,))[0] if chunky else 1),
+        plane_lines=page[_LENGTH][0],
+        zero_is_black=True,
+    )
+    return raster if raster.plane_bytes > 0 and raster.start + raster.size_bytes <= size else None
