@@ -12,6 +12,7 @@ from types import TracebackType
 import click
 
 from astro_assets import __version__
+from astro_assets.cli.check import check
 from astro_assets.cli.demo import demo
 from astro_assets.cli.init import init
 from astro_assets.cli.simulate import simulate
@@ -53,5 +54,5 @@ def _crashed(kind: type[BaseException], error: BaseException, trace: TracebackTy
     )
 
 
-for command in (sync, demo, simulate, init):
+for command in (sync, check, demo, simulate, init):
     main.add_command(command)

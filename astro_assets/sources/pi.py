@@ -15,6 +15,7 @@ from typing import Any, Self
 from astro_assets.frame import FrameKind, kind_from_text
 from astro_assets.settings import PiSource, Secrets
 from astro_assets.sources.configuration import configuration
+from astro_assets.sources.identity import ssh_host_key
 from astro_assets.sources.paths import is_fits, is_tiff, spelled
 from astro_assets.sources.protocol import Kind, Placement, RemoteFile, Sink, Transport
 from astro_assets.sources.sftp import SftpSession
@@ -142,4 +143,4 @@ def connect(source: PiSource, secrets: Secrets) -> Transport:
     return PiTransport(source, secrets)
 
 
-PI = Kind("pi", connect, place)
+PI = Kind("pi", connect, place, identity=ssh_host_key)

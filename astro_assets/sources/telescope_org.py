@@ -18,6 +18,7 @@ from astro_assets.frame import FrameKind
 from astro_assets.night import night_of
 from astro_assets.settings import Secrets, TelescopeOrgSource
 from astro_assets.sources.http import WebSession
+from astro_assets.sources.identity import https_certificate
 from astro_assets.sources.protocol import Kind, Placement, RemoteFile, Sink, Transport
 from astro_assets.sources.telescope_org_api import (
     Prepared,
@@ -210,4 +211,4 @@ def connect(source: TelescopeOrgSource, secrets: Secrets) -> Transport:
     return TelescopeOrgTransport(source, secrets)
 
 
-TELESCOPE_ORG = Kind("telescope_org", connect, place)
+TELESCOPE_ORG = Kind("telescope_org", connect, place, identity=https_certificate)
