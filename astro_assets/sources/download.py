@@ -1,104 +1,35 @@
-"""Bytes arriving: from a connection that may break into a file that is hashed and counted.
+"""Bytes arriving: over several tries into one part file, hashed and counted on the way.
 
-What belongs here: one download, its length, its progress. What does not: what the bytes are
-(`verify`), what is tried again (`fetch`).
+What belongs here: one download, its length, where it goes on. What does not: what the bytes are
+(`verify`), what is tried again (`fetch`), connections (`lines`).
 """
 
 import hashlib
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from astro_assets.errors import BrokenFile, TransferCut
+from astro_assets.sources.halt import Halt
 from astro_assets.sources.landing import storage_failures
+from astro_assets.sources.lines import Line
 from astro_assets.sources.paths import spelled
-from astro_assets.sources.protocol import RemoteFile, Sink, Transport
+from astro_assets.sources.progress import Meter
+from astro_assets.sources.protocol import RemoteFile
+from astro_assets.sources.throttle import Throttle
 
 _EXCESS_BYTES = 2**20
 """How much more than announced is still taken, so that the quarantine can show it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a fetch is. ``bytes_total`` counts what the far side announced."""
+class Flow:
+    """What all downloads of a fetch share."""
 
-    files_done: int
-    files: int
-    bytes_done: int
-    bytes_total: int
-    current: str
-
-
-class Meter:
-    """Counts for the progress bar."""
-
-    def __init__(
-        self, files: Iterable[RemoteFile], report: Callable[[Progress], None] | None
-    ) -> None:
-        sizes = [file.size_bytes or 0 for file in files]
-        self._files = len(sizes)
-        self._total = sum(sizes)
-        self._report = report
-        self._done = 0
-        self._bytes = 0
-
-    def downloading(self, file: RemoteFile, received: int) -> None:
-        self._tell(self._bytes + received, file)
-
-    def finished(self, file: RemoteFile, received: int) -> None:
-        self._done += 1
-        self._bytes += received
-        self._tell(self._bytes, file)
-
-    def _tell(self, done: int, file: RemoteFile) -> None:
-        if self._report is not None:
-            total = max(done, self._total)
-            self._report(Progress(self._done, self._files, done, total, spelled(file.path)))
-
-
-class Line:
-    """The transport, opened when needed and dropped after every fault.
-
-    ``dead`` says that the last attempt did not even reach the server.
-    """
-
-    def __init__(self, connect: Callable[[], Transport]) -> None:
-        self._connect = connect
-        self._transport: Transport | None = None
-        self.dead = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.drop()
-
-    def download(self, file: RemoteFile, sink: Sink) -> None:
-        """As `Transport.download`, on a connection that is there or made now."""
-        if self._transport is None:
-            self.dead = True
-            transport = self._connect()
-            transport.__enter__()
-            self._transport, self.dead = transport, False
-        try:
-            self._transport.download(file, sink)
-        except BaseException:
-            # A dialogue that broke off in the middle cannot be taken up again.
-            self.drop()
-            raise
-
-    def drop(self) -> None:
-        """Close the connection; the next download opens a new one."""
-        transport, self._transport = self._transport, None
-        if transport is not None:
-            transport.__exit__(None, None, None)
+    meter: Meter
+    throttle: Throttle
+    halt: Halt
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +51,7 @@ class Download:
         if self.fault is not None:
             raise self.fault
         if self.file.size_bytes is not None and self.received > self.file.size_bytes:
-            raise BrokenFile(_too_long(self.file, self.received))
+            raise BrokenFile(_other_length(self.file, self.received))
         if self.file.sha256 is not None and self.file.sha256 != self.sha256:
             raise BrokenFile(
                 f"{name} is not what its source says it is (the SHA-256 differs): look at both"
@@ -132,76 +63,104 @@ class Download:
         return self.fault is None or self.received > 0
 
 
-def download(line: Line, file: RemoteFile, part: Path, meter: Meter) -> Download:
-    """Download ``file`` into ``part``.
+def download(line: Line, part: "PartFile") -> Download:
+    """Download a file into its part, or go on with it.
 
     Raises
     ------
     SourceUnreachable : the connection broke
     TransferCut : fewer bytes than announced
     StorageFailed : our own disk does not take them
+    CancelledError : the fetch is over
     """
-    sink = _Sink(part, file, meter)
+    file = part.file
     fault: BrokenFile | None = None
     try:
-        line.download(file, sink)
+        line.download(file, part)
     except BrokenFile as error:
         fault = error
-    finally:
-        sink.close()
-    if fault is None and file.size_bytes is not None and sink.received < file.size_bytes:
-        line.drop()
-        raise TransferCut(
-            f"{spelled(file.path)} arrived with {sink.received} of {file.size_bytes} bytes"
-        )
-    return Download(file, part, sink.received, sink.sha256, fault)
+    if fault is None and file.size_bytes is not None and part.received < file.size_bytes:
+        # Whoever calls this the end is not asked to go on from there.
+        if part.ends_as_before():
+            fault = BrokenFile(_other_length(file, part.received))
+        else:
+            line.drop()
+            raise TransferCut(
+                f"{spelled(file.path)} arrived with {part.received} of {file.size_bytes} bytes"
+            )
+    return Download(file, part.path, part.received, part.sha256, fault)
 
 
-class _Sink:
-    """Writes, hashes and counts what arrives, and stops a sender that does not end."""
+class PartFile:
+    """The sink of one far file: writes, hashes and counts what arrives, over all tries.
 
-    def __init__(self, path: Path, file: RemoteFile, meter: Meter) -> None:
-        self._path = path
-        self._remote = file
-        self._meter = meter
+    It stops a sender that does not end.
+    """
+
+    def __init__(self, path: Path, file: RemoteFile, flow: Flow) -> None:
+        self.path = path
+        self.file = file
+        self._flow = flow
         self._hash = hashlib.sha256()
         self._version = ""
+        self._end_before: str | None = None
         self.received = 0
+        flow.halt.check()
         with storage_failures(path):
-            self._file = path.open("wb")
+            self._stream = path.open("wb")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with storage_failures(self.path):
+            self._stream.close()
 
     def begin(self, version: str) -> int:
         """Start over unless these are more bytes of the version that is here in part."""
+        self._flow.halt.check()
         if not version or version != self._version:
-            with storage_failures(self._path):
-                self._file.seek(0)
-                self._file.truncate()
+            with storage_failures(self.path):
+                self._stream.seek(0)
+                self._stream.truncate()
             self._hash = hashlib.sha256()
             self.received = 0
             self._version = version
         return self.received
 
     def write(self, chunk: bytes) -> int:
-        with storage_failures(self._path):
-            self._file.write(chunk)
+        flow = self._flow
+        flow.halt.check()
+        with storage_failures(self.path):
+            self._stream.write(chunk)
         self._hash.update(chunk)
         self.received += len(chunk)
-        announced = self._remote.size_bytes
+        announced = self.file.size_bytes
         if announced is not None and self.received > announced + _EXCESS_BYTES:
-            raise BrokenFile(_too_long(self._remote, self.received))
-        self._meter.downloading(self._remote, self.received)
+            raise BrokenFile(_other_length(self.file, self.received))
+        flow.meter.arrived(self.file, self.received, len(chunk))
+        flow.throttle.take(len(chunk))
         return len(chunk)
 
-    def close(self) -> None:
-        with storage_failures(self._path):
-            self._file.close()
+    def ends_as_before(self) -> bool:
+        """Whether the far side ended early with these very bytes twice; if not, start over."""
+        before, self._end_before = self._end_before, self.sha256
+        if before == self._end_before:
+            return True
+        self._version = ""
+        return False
 
     @property
     def sha256(self) -> str:
         return self._hash.hexdigest()
 
 
-def _too_long(file: RemoteFile, received: int) -> str:
+def _other_length(file: RemoteFile, received: int) -> str:
     return (
         f"{spelled(file.path)} sends {received} bytes where {file.size_bytes} are listed: "
         "look at it at its source"

@@ -7,6 +7,7 @@ What belongs here: the order of the steps and what is tried again. What does not
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from tenacity import (
@@ -24,15 +25,21 @@ from astro_assets.errors import (
     StorageFailed,
     TransferCut,
     Transient,
-    UnsafeName,
     Unusable,
 )
 from astro_assets.sources.batches import Batch
-from astro_assets.sources.download import Download, Line, Meter, Progress, download
+from astro_assets.sources.crew import Crew, Missed, News
+from astro_assets.sources.download import Download, Flow, PartFile, download
+from astro_assets.sources.halt import Halt
+from astro_assets.sources.journal import Journal, is_there
 from astro_assets.sources.landing import landing, publish_version, set_aside, storage_failures
-from astro_assets.sources.manifest import LocalFile, Manifest, Record, Status
+from astro_assets.sources.lines import Line
+from astro_assets.sources.manifest import Manifest
 from astro_assets.sources.paths import is_fits, is_tiff, safe_path, spelled, stem
+from astro_assets.sources.progress import Meter, Progress
 from astro_assets.sources.protocol import RemoteFile, Transport
+from astro_assets.sources.records import LocalFile, Record, Status
+from astro_assets.sources.throttle import Throttle
 from astro_assets.sources.unzip import unzip
 from astro_assets.sources.verify import verify
 from astro_assets.store import Store, sha256_of
@@ -49,15 +56,22 @@ def fetch_batch(
     batch: Batch,
     store: Store,
     on_progress: Callable[[Progress], None] | None = None,
+    *,
+    max_connections: int = 1,
+    max_megabytes_per_s: float | None = None,
 ) -> Manifest:
     """Download what the batch's folder does not hold yet.
 
     A broken file is asked for twice and then quarantined; the others go on. A fault of the
-    connection is tried again on a new one. Two processes may fetch the same batch.
+    connection is tried again on a new one, from where it broke off. Two processes may fetch the
+    same batch.
 
     Parameters
     ----------
     connect : a transport, not opened yet; called only if there is something to download
+    on_progress : called in the caller's thread, a few times a second and at the end
+    max_connections : at once; a server that takes fewer gets fewer
+    max_megabytes_per_s : of all connections together
 
     Raises
     ------
@@ -68,28 +82,47 @@ def fetch_batch(
     """
     folder = store.raw(batch.source, batch.key)
     quarantine = store.quarantine(batch.source) / batch.key
-    with landing(folder, quarantine) as incoming, Line(connect) as line:
+    with landing(folder, quarantine) as incoming:
         manifest = Manifest.load(folder) or Manifest(folder, batch.source, batch.key, batch.kind)
-        new = [file for file in batch.files if manifest.known(file) is None]
-        fetch = _Fetch(line, batch, folder, quarantine, incoming, Meter(new, on_progress))
-        failures: list[Transient] = []
-        for file in new:
-            try:
-                record = fetch.one(file)
-            except StorageFailed:
-                raise
-            except Transient as error:
-                failures.append(error)
-                log.warning("%s: %s", batch.key, error)
-                if line.dead:
-                    break
-                continue
-            manifest = manifest.with_record(record)
+        if is_there(folder):
             with storage_failures(folder):
                 manifest.save()
-    if failures:
-        raise _summary(batch, failures)
+        new = manifest.missing(batch.files)
+        halt, meter = Halt(), Meter(new)
+        rate = None if max_megabytes_per_s is None else max_megabytes_per_s * 1e6
+        flow = Flow(meter, Throttle(rate, halt.sleep), halt)
+        work = _Fetch(flow, batch, folder, quarantine, incoming).one
+        crew = Crew(connect, new, max_connections, work, halt)
+
+        def tell() -> None:
+            if on_progress is not None:
+                on_progress(meter.progress())
+
+        manifest, missed = _written_down(crew, manifest, tell)
+    if missed:
+        raise _summary(batch, missed)
     return manifest
+
+
+def _written_down(
+    crew: Crew, manifest: Manifest, tell: Callable[[], None]
+) -> tuple[Manifest, list[Transient]]:
+    """What the crew brings, and misses; also when it is broken off, all that came is recorded."""
+    news: list[News] = []
+    with Journal(manifest.folder, manifest.about) as journal:
+        try:
+            for items in crew.news():
+                news.extend(items)
+                journal.append([item for item in items if isinstance(item, Record)])
+                tell()
+        finally:
+            news.extend(crew.stopped())
+            records = [item for item in news if isinstance(item, Record)]
+            if records:
+                manifest = manifest.with_records(records)
+                with storage_failures(manifest.folder):
+                    manifest.save()
+    return manifest, [item.error for item in news if isinstance(item, Missed)]
 
 
 def _summary(batch: Batch, failures: list[Transient]) -> Transient:
@@ -99,51 +132,73 @@ def _summary(batch: Batch, failures: list[Transient]) -> Transient:
 
 
 @dataclass(frozen=True, slots=True)
+class _Whole:
+    """A file that has been checked and may appear.
+
+    path : below the batch's folder
+    vouched : a checksum inside vouches for its data
+    """
+
+    path: PurePosixPath
+    part: Path
+    vouched: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _Fetch:
     """Downloads the files of one batch."""
 
-    line: Line
+    flow: Flow
     batch: Batch
     folder: Path
     quarantine: Path
     incoming: Path
-    meter: Meter
 
-    def one(self, file: RemoteFile) -> Record:
-        """Publish or quarantine one file. Raises `Transient` when it did not arrive."""
-        received = self._received(file)
-        try:
-            return self._published(received)
-        except UnsafeName as error:
-            return self._quarantined(received, error)
-        except BrokenFile as error:
-            # It may have been the transfer's doing.
-            log.info("%s; asking for it once more", error)
-        received = self._received(file)
-        try:
-            return self._published(received)
-        except Unusable as error:
-            return self._quarantined(received, error)
+    def one(
+        self, line: Line, number: int, file: RemoteFile, deliver: Callable[[Record], None]
+    ) -> None:
+        """Publish or quarantine one file. Raises `Transient` when it did not arrive.
 
-    def _received(self, file: RemoteFile) -> Download:
-        """The bytes, tried again on a new connection after a transient fault."""
+        number : of the thread, which keeps what is unfinished in a folder of its own
+        """
+        scratch = self.incoming / str(number)
+        with storage_failures(scratch):
+            scratch.mkdir(exist_ok=True)
+        for again in (True, False):
+            received = self._received(line, file, scratch / "download.part")
+            try:
+                whole = self._checked(received)
+            except Unusable as error:
+                if again and isinstance(error, BrokenFile):
+                    # It may have been the transfer's doing.
+                    log.info("%s; asking for it once more", error)
+                    continue
+                land = partial(self._quarantined, received, error)
+            else:
+                land = partial(self._published, received, whole)
+            with self.flow.halt.landing():
+                deliver(land())
+            self.flow.meter.finished(file, received.received)
+            return
+
+    def _received(self, line: Line, file: RemoteFile, path: Path) -> Download:
+        """The bytes; after a transient fault the rest of them, on a new connection."""
         retry = Retrying(
             stop=stop_after_attempt(TRIES),
             wait=wait_exponential(multiplier=0.5, max=8),
             retry=retry_if_exception_type(Transient)
             & retry_if_not_exception_type((StorageFailed, NotReady)),
+            sleep=self.flow.halt.sleep,
             reraise=True,
         )
-        return retry(download, self.line, file, self.incoming / "download.part", self.meter)
+        with PartFile(path, file, self.flow) as part:
+            return retry(download, line, part)
 
-    def _published(self, received: Download) -> Record:
-        """Check everything that a download gave, then let it appear. Raises `Unusable`."""
+    def _checked(self, received: Download) -> list[_Whole]:
+        """Check everything that a download gave. Raises `Unusable`."""
         received.checked()
         parts = self._unpacked(received)
-        whole = [(path, part, verify(part, str(path))) for path, part in parts]
-        files = tuple(self._appear(path, part, vouched) for path, part, vouched in whole)
-        self.meter.finished(received.file, received.received)
-        return self._record(received, Status.PUBLISHED, files=files)
+        return [_Whole(path, part, verify(part, str(path))) for path, part in parts]
 
     def _unpacked(self, received: Download) -> list[tuple[PurePosixPath, Path]]:
         """Names and bytes of the files that a download gave."""
@@ -153,17 +208,21 @@ class _Fetch:
             raise BrokenFile(f"{name} is empty: ask the source for it again")
         if not name.lower().endswith(".zip"):
             return [(path, received.part)]
-        members = unzip(received.part, self.incoming, name)
+        members = unzip(received.part, received.part.parent, name)
         if not any(is_fits(member.name) or is_tiff(member.name) for member in members):
             raise BrokenFile(f"{name} holds no FITS file: look at it")
         home = _home_of_members(path, list(members))
         return [(home / member, part) for member, part in members.items()]
 
-    def _appear(self, path: PurePosixPath, part: Path, vouched: bool) -> LocalFile:
-        sha256 = sha256_of(part)
-        size_bytes = part.stat().st_size
-        published = publish_version(part, self.folder, path, sha256)
-        return LocalFile(str(published), size_bytes, sha256, vouched)
+    def _published(self, received: Download, whole: list[_Whole]) -> Record:
+        files = tuple(self._appear(received, file) for file in whole)
+        return self._record(received, Status.PUBLISHED, files=files)
+
+    def _appear(self, received: Download, file: _Whole) -> LocalFile:
+        size_bytes = file.part.stat().st_size
+        sha256 = received.sha256 if file.part == received.part else sha256_of(file.part)
+        published = publish_version(file.part, self.folder, file.path, sha256)
+        return LocalFile(str(published), size_bytes, sha256, file.vouched)
 
     def _quarantined(self, received: Download, reason: Unusable) -> Record:
         record = self._record(received, Status.QUARANTINED, reason=str(reason))
@@ -179,7 +238,6 @@ class _Fetch:
         part = received.part if received.arrived else None
         set_aside(part, self.quarantine, received.file.path, record.sha256, notes)
         log.warning("%s: quarantined: %s", self.batch.key, reason)
-        self.meter.finished(received.file, received.received)
         return record
 
     def _record(

@@ -8,13 +8,14 @@ import errno
 import fcntl
 import json
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from astro_assets.errors import StorageFailed
 from astro_assets.sources.paths import quarantine_path, versioned
-from astro_assets.store import PART_SUFFIX, publish, sha256_of, sync_folder, write_text
+from astro_assets.store import PART_SUFFIX, make_folder, publish, sha256_of, write_text
 
 INCOMING = ".incoming"
 LOCK = ".lock"
@@ -43,8 +44,10 @@ def landing(folder: Path, quarantine: Path) -> Iterator[Path]:
             for unfinished in (*_unfinished(folder), *_unfinished(quarantine)):
                 unfinished.unlink()
             incoming.mkdir()
+            # No other fetch's name: a thread that still waits for its server meets nobody's files.
+            scratch = Path(tempfile.mkdtemp(dir=incoming))
         try:
-            yield incoming
+            yield scratch
         finally:
             shutil.rmtree(incoming, ignore_errors=True)
 
@@ -67,15 +70,6 @@ def storage_failures(place: Path) -> Iterator[None]:
             "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "check the disk"
         )
         raise StorageFailed(f"{place} does not take files ({reason}): {remedy}") from error
-
-
-def make_folder(folder: Path) -> None:
-    """Create a folder and its parents, on stable storage."""
-    if folder.is_dir():
-        return
-    make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
-    sync_folder(folder.parent)
 
 
 def publish_version(part: Path, root: Path, relative: PurePosixPath, sha256: str) -> PurePosixPath:

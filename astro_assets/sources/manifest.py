@@ -1,45 +1,27 @@
 """The record of what a batch's files are, and what became of each.
 
-What belongs here: the manifest as data, read and written. What does not: downloading (`fetch`).
+What belongs here: all records of a batch, read and written. What does not: one record
+(`records`), the file that grows while a fetch is under way (`journal`), downloading (`fetch`).
 """
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime, time, timedelta
-from enum import StrEnum
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from astro_assets.errors import BrokenFile
 from astro_assets.frame import FrameKind
+from astro_assets.sources import journal
 from astro_assets.sources.paths import is_fits, is_tiff, spelled
 from astro_assets.sources.protocol import RemoteFile
+from astro_assets.sources.records import LocalFile, Record, Status, same_time
 from astro_assets.store import write_json
 
+__all__ = ["LocalFile", "Manifest", "PublishedFrame", "Record", "Status", "same_time"]
+
 FILE_NAME = "manifest.json"
-
-
-class Status(StrEnum):
-    """What became of a far file."""
-
-    PUBLISHED = "published"
-    QUARANTINED = "quarantined"
-
-
-@dataclass(frozen=True, slots=True)
-class LocalFile:
-    """A file that a far file gave: itself, or a member of it.
-
-    path : relative to the batch's raw folder, ``/``-separated
-    checksum_verified : a checksum inside the file vouches for its data
-    """
-
-    path: str
-    size_bytes: int
-    sha256: str
-    checksum_verified: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,35 +33,8 @@ class PublishedFrame:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """One version of one far file.
-
-    path : as the far side spells it
-    sha256 : of the bytes as served; None when the far side did not hand them over
-    reason : why it is quarantined
-    """
-
-    path: str
-    size_bytes: int | None
-    modified_utc: datetime | None
-    sha256: str | None
-    status: Status
-    reason: str = ""
-    files: tuple[LocalFile, ...] = ()
-    facts: Mapping[str, str] = field(default_factory=dict)
-
-    def is_of(self, file: RemoteFile) -> bool:
-        """Whether this version is what the far file, of the same path, is now."""
-        if file.sha256 is not None:
-            return self.sha256 == file.sha256
-        return self.size_bytes == file.size_bytes and same_time(
-            self.modified_utc, file.modified_utc
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class Manifest:
-    """All versions of all files of a batch. Immutable: `with_record` gives a new one.
+    """All versions of all files of a batch. Immutable: `with_records` gives a new one.
 
     folder : the batch's raw folder, which the files' paths start from
     """
@@ -90,21 +45,25 @@ class Manifest:
     kind: FrameKind
     records: tuple[Record, ...] = ()
 
-    def known(self, file: RemoteFile) -> Record | None:
-        """The record of the file as listed, if that version is the last that was fetched."""
-        path = spelled(file.path)
-        versions = [r for r in self.records if r.path == path and r.sha256 is not None]
-        return versions[-1] if versions and versions[-1].is_of(file) else None
+    def fetched(self) -> dict[str, Record]:
+        """By far path: the version that was fetched last."""
+        return {r.path: r for r in self.records if r.sha256 is not None}
 
-    def with_record(self, record: Record) -> "Manifest":
-        """Add a version; one of the same file with the same bytes is replaced."""
-        kept = [
-            other
-            for other in self.records
-            if other.path != record.path or other.sha256 not in (record.sha256, None)
-        ]
-        # Stable: the versions of one file stay in the order in which they were found.
-        return replace(self, records=tuple(sorted([*kept, record], key=lambda r: r.path)))
+    def missing(self, files: Iterable[RemoteFile]) -> list[RemoteFile]:
+        """Those listed files whose version, as listed, is not the last that was fetched."""
+        fetched = self.fetched()
+        known = ((file, fetched.get(spelled(file.path))) for file in files)
+        return [file for file, record in known if record is None or not record.is_of(file)]
+
+    def with_records(self, records: Iterable[Record]) -> "Manifest":
+        """Add versions; one of the same file with the same bytes is replaced."""
+        versions: dict[str, list[Record]] = {}
+        for record in (*self.records, *records):
+            others = versions.get(record.path, [])
+            kept = [other for other in others if other.sha256 not in (record.sha256, None)]
+            versions[record.path] = [*kept, record]
+        # The versions of one file stay in the order in which they were found.
+        return replace(self, records=tuple(r for path in sorted(versions) for r in versions[path]))
 
     def frames(self) -> Iterator[PublishedFrame]:
         """Every published frame, each far file in its newest version."""
@@ -133,67 +92,48 @@ class Manifest:
         newest = {r.path: r for r in self.records if r.status is Status.PUBLISHED}
         return [newest[path] for path in sorted(newest)]
 
+    @property
+    def about(self) -> dict[str, str]:
+        """Which batch this is."""
+        return {"source": self.source, "batch": self.batch, "kind": self.kind.value}
+
     def save(self) -> None:
-        """Write it into its folder, whole or not at all."""
-        content = {
-            "source": self.source,
-            "batch": self.batch,
-            "kind": self.kind.value,
-            "records": [_as_json(record) for record in self.records],
-        }
-        write_json(self.folder / FILE_NAME, content)
+        """Write it into its folder, whole or not at all, and drop the journal that is in it."""
+        records = [record.as_json() for record in self.records]
+        write_json(self.folder / FILE_NAME, {**self.about, "records": records})
+        journal.remove(self.folder)
 
     @classmethod
     def load(cls, folder: Path) -> "Manifest | None":
-        """The manifest in ``folder``; None when there is none yet. Raises `BrokenFile`."""
+        """What is known of the batch in ``folder``; None when nothing is. Raises `BrokenFile`.
+
+        The records of a fetch that is under way, or was killed, are among them.
+        """
+        growing = journal.read(folder)  # first, for it vanishes once the manifest has its records
         path = folder / FILE_NAME
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            return cls(
+            content = _content(path)
+            if content is None and growing is not None:
+                content = {**growing[0], "records": []}
+            if content is None:
+                return None
+            manifest = cls(
                 folder=folder,
                 source=content["source"],
                 batch=content["batch"],
                 kind=FrameKind(content["kind"]),
-                records=tuple(_from_json(entry) for entry in content["records"]),
+                records=tuple(Record.from_json(entry) for entry in content["records"]),
             )
-        except FileNotFoundError:
-            return None
         except (ValueError, KeyError, TypeError) as error:
             raise BrokenFile(
                 f"{path} is damaged ({error}): move it away, and the next fetch writes it anew"
             ) from error
+        return manifest.with_records(growing[1]) if growing else manifest
 
 
-def same_time(one: datetime | None, other: datetime | None) -> bool:
-    """Whether two listings may speak of the same modification.
-
-    Servers without exact times tell the minute of a young file and only the day of an old one;
-    a file must not look changed because it has aged.
-    """
-    if one is None or other is None or one == other:
-        return True
-    if time(0) in (one.time(), other.time()):
-        return abs(one - other) < timedelta(days=1) and one.date() == other.date()
-    return False
-
-
-def _as_json(record: Record) -> dict[str, Any]:
-    content = asdict(record)
-    content["status"] = record.status.value
-    content["facts"] = dict(record.facts)
-    content["modified_utc"] = record.modified_utc and record.modified_utc.isoformat()
+def _content(path: Path) -> dict[str, Any] | None:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
     return content
-
-
-def _from_json(entry: dict[str, Any]) -> Record:
-    modified = entry["modified_utc"]
-    return Record(
-        path=entry["path"],
-        size_bytes=entry["size_bytes"],
-        modified_utc=None if modified is None else datetime.fromisoformat(modified),
-        sha256=entry["sha256"],
-        status=Status(entry["status"]),
-        reason=entry["reason"],
-        files=tuple(LocalFile(**file) for file in entry["files"]),
-        facts=entry["facts"],
-    )

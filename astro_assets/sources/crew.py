@@ -1,0 +1,157 @@
+"""Threads, each with a connection of its own, that work off one queue of files.
+
+What belongs here: who takes which file, and how all of them end. What does not: what is done with
+a file (`fetch`).
+"""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
+from contextlib import suppress
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+
+from astro_assets.errors import LoginRefused, StorageFailed, Transient
+from astro_assets.sources.halt import Halt
+from astro_assets.sources.lines import Door, Line
+from astro_assets.sources.protocol import RemoteFile, Transport
+from astro_assets.sources.records import Record
+
+log = logging.getLogger(__name__)
+
+_LOOK_S = 0.2
+"""How often `Crew.news` comes back without any."""
+
+Work = Callable[[Line, int, RemoteFile, Callable[[Record], None]], None]
+"""Fetches one file on a line, for the thread of that number, and hands its record on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """A file did not arrive; others may."""
+
+    error: Transient
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A thread has ended; with an error that concerns all of them, or because all is done."""
+
+    error: BaseException | None
+
+
+News = Record | Missed | Ended
+
+
+class Crew:
+    """One thread at first; the others begin once it is logged in."""
+
+    def __init__(
+        self,
+        connect: Callable[[], Transport],
+        files: Sequence[RemoteFile],
+        most: int,
+        work: Work,
+        halt: Halt,
+    ) -> None:
+        self._queue = deque(files)
+        self._most = most
+        self._work = work
+        self._halt = halt
+        self._door = Door(connect, halt, self._call_the_others)
+        self._lock = threading.Lock()
+        self._threads = 0
+        self._working = 0
+        self._news: SimpleQueue[News] = SimpleQueue()
+
+    def news(self) -> Iterator[list[News]]:
+        """What has happened, as it happens, until all is done; now and then an empty list.
+
+        Raises, once, what ended a thread.
+        """
+        if self._queue:
+            with self._lock:
+                self._begin()
+        while self._threads:
+            news = self._waited_for()
+            yield news
+            for ended in (item for item in news if isinstance(item, Ended)):
+                with self._lock:
+                    self._threads -= 1
+                if ended.error is not None:
+                    raise ended.error
+
+    def stopped(self) -> list[News]:
+        """End all threads, and what else has happened. Waits for no server."""
+        self._halt.settle()
+        return list(self._at_once())
+
+    def _waited_for(self) -> list[News]:
+        with suppress(Empty):
+            return [self._news.get(timeout=_LOOK_S), *self._at_once()]
+        return []
+
+    def _at_once(self) -> Iterator[News]:
+        with suppress(Empty):
+            while True:
+                yield self._news.get_nowait()
+
+    def _begin(self) -> None:
+        number = self._threads
+        self._threads += 1
+        self._working += 1
+        # A thread that waits for a server must not keep the process from ending.
+        threading.Thread(
+            target=self._run, args=(number,), name=f"fetch-{number}", daemon=True
+        ).start()
+
+    def _call_the_others(self) -> None:
+        with self._lock:
+            for _ in range(min(self._most - 1, len(self._queue))):
+                self._begin()
+
+    def _run(self, number: int) -> None:
+        failure: BaseException | None = None
+        try:
+            with Line(self._door) as line:
+                self._work_off(line, number)
+        except CancelledError:
+            pass
+        except BaseException as error:  # noqa: BLE001 - raised again by `news`
+            failure = error
+        self._news.put(Ended(failure))
+
+    def _work_off(self, line: Line, number: int) -> None:
+        while (file := self._taken()) is not None:
+            try:
+                self._work(line, number, file, self._news.put)
+            except StorageFailed:
+                raise
+            except (Transient, LoginRefused) as error:
+                if line.dead and self._given_back(file):
+                    log.info("%s; going on with one connection less", error)
+                    return
+                if not isinstance(error, Transient):
+                    raise
+                self._news.put(Missed(error))
+                if line.dead:
+                    self._halt.stop()
+
+    def _taken(self) -> RemoteFile | None:
+        self._halt.check()
+        with self._lock:
+            if self._queue:
+                return self._queue.popleft()
+            self._working -= 1
+            return None
+
+    def _given_back(self, file: RemoteFile) -> bool:
+        """Leave a file to the others, if there are any that are inside."""
+        with self._lock:
+            if self._working == 1 or self._door.inside == 0:
+                return False
+            self._working -= 1
+            self._queue.appendleft(file)
+            return True
