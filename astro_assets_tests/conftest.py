@@ -5,6 +5,8 @@ import threading
 
 from hypothesis import settings
 
+pytest_plugins = ["astro_assets_tests.faults.matrix"]
+
 settings.register_profile("project", deadline=None, derandomize=True)
 settings.load_profile("project")
 

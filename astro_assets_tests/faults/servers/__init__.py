@@ -1,0 +1,1 @@
+"""Real servers as the tests start them: one module for each program."""
