@@ -11,7 +11,8 @@ into an orchestrator's terms (`defs.failures`) or into an exit status (`cli`).
     │   ├── ListingFailed        the server did not say what is there (never "nothing there")
     │   ├── TransferCut          fewer bytes, or other bytes, than announced
     │   ├── NotReady             the far side has not made it yet; at once it would not help
-    │   └── StorageFailed        our own disk is full, read-only or failing
+    │   ├── StorageFailed        our own disk is full, read-only or failing
+    │   └── CameraFailed         an exposure failed, hung, or the camera is gone
     ├── Permanent                trying again does not help; somebody has to look
     │   ├── LoginRefused
     │   ├── IdentityRefused      the certificate or the host key is not the one we trust
@@ -80,6 +81,10 @@ class NotReady(Transient):
 
 class StorageFailed(Transient):
     """The disk that frames land on does not take them."""
+
+
+class CameraFailed(Transient):
+    """The camera did not do what it was told, or not in time."""
 
 
 class Permanent(AstroAssetsError):

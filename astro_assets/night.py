@@ -65,10 +65,27 @@ def darkness(
 
     Computed offline, true to some seconds.
     """
+    return darkness_between(
+        local_noon_utc(night, timezone),
+        local_noon_utc(night + timedelta(days=1), timezone),
+        latitude_deg=latitude_deg,
+        longitude_deg=longitude_deg,
+        twilight=twilight,
+    )
+
+
+def darkness_between(
+    noon_utc: datetime,
+    next_noon_utc: datetime,
+    *,
+    latitude_deg: float,
+    longitude_deg: float,
+    twilight: Twilight,
+) -> Darkness | None:
+    """As `darkness`, between two moments."""
     import numpy as np
 
-    noon_utc = local_noon_utc(night, timezone)
-    length_s = (local_noon_utc(night + timedelta(days=1), timezone) - noon_utc).total_seconds()
+    length_s = (next_noon_utc - noon_utc).total_seconds()
     at_s = np.linspace(0.0, length_s, round(length_s / _STEP_S) + 1)
     above_deg = (
         _sun_altitude_deg(noon_utc, at_s, latitude_deg, longitude_deg) - _SUN_ALTITUDE_DEG[twilight]

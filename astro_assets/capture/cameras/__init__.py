@@ -1,0 +1,1 @@
+"""Cameras behind one protocol: ZWO ASI, whatever gphoto2 drives, and a simulated one."""
