@@ -78,6 +78,14 @@ class Store:
     def quarantine(self, source: str) -> Path:
         return self.root / "quarantine" / source
 
+    def remembered(self, source: str) -> Path:
+        """Folder of what saves calls to a server and can be asked for again."""
+        return self.root / "remembered" / source
+
+    def requests(self, source: str) -> Path:
+        """The record of the observations that a source was asked for."""
+        return self.root / "requests" / f"{source}.json"
+
     @property
     def frames_table(self) -> Path:
         """The table of every frame."""

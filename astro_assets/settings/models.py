@@ -15,8 +15,8 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationInfo,
     field_validator,
-    model_validator,
 )
 
 from astro_assets.errors import SettingsError
@@ -200,11 +200,12 @@ class TelescopeOrgSource(_Login, Trust):
     resolve_names_online: bool = False
     """ask the name service of CDS for targets that are not in NGC, IC or Messier"""
 
-    @model_validator(mode="after")
-    def _search_has_days(self) -> "TelescopeOrgSource":
-        if self.search_days is None and (self.search_filter or self.search_telescope):
-            raise ValueError("search_filter and search_telescope need search_days beside them")
-        return self
+    @field_validator("search_filter", "search_telescope")
+    @classmethod
+    def _part_of_a_search(cls, value: str | None, given: ValidationInfo) -> str | None:
+        if value is not None and given.data.get("search_days") is None:
+            raise ValueError("search_days beside it, since without days nothing is searched for")
+        return value
 
 
 class PiSource(BaseSource):

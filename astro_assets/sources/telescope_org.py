@@ -1,41 +1,31 @@
-"""telescope.org's jobs as files: one zip for each completed job of one's own requests.
+"""telescope.org: its finished jobs, listed and downloaded.
 
-What belongs here: what a job is, and where it belongs. What does not: the site's calls
-(`telescope_org_api`).
+What belongs here: the transport. What does not: calls (`telescope_org_calls`), lists and pages
+(`telescope_org_lists`), what a job is as a file (`telescope_org_jobs`), the image engine
+(`telescope_org_engine`), new requests (`telescope_org_submit`).
 """
 
+import itertools
 import logging
-import re
 from collections.abc import Iterator
-from datetime import date, timedelta
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import httpx
-
-from astro_assets.errors import BrokenFile, SourceUnreachable, TransferCut
-from astro_assets.frame import FrameKind
-from astro_assets.night import night_of
+from astro_assets.errors import BrokenFile, SourceUnreachable
 from astro_assets.settings import Secrets, TelescopeOrgSource
-from astro_assets.sources.http import WebSession
+from astro_assets.sources import telescope_org_lists as lists
 from astro_assets.sources.identity import https_certificate
-from astro_assets.sources.protocol import Kind, Placement, RemoteFile, Sink, Transport
-from astro_assets.sources.telescope_org_api import (
-    Prepared,
-    TelescopeOrgApi,
-    parse_completion,
-)
+from astro_assets.sources.protocol import Kind, RemoteFile, Sink, Transport
+from astro_assets.sources.telescope_org_body import is_packed, is_page, measured, unpacked
+from astro_assets.sources.telescope_org_calls import Site
+from astro_assets.sources.telescope_org_engine import Prepared, prepare
+from astro_assets.sources.telescope_org_jobs import flat_file, job_file, place, wanted
+from astro_assets.sources.telescope_org_memory import Pages
 
 log = logging.getLogger(__name__)
 
-TIMEZONE = "Atlantic/Canary"
-"""All its telescopes stand on Tenerife."""
-_COMPLETE = "8"
-_CHUNK = 2**18
-_SINGLE_FILTER = re.compile(r"(?i)[a-z]|red|green|blue|ha|oiii|sii|clear|luminance")
-
-_pages: dict[tuple[str, str, str], dict[str, str]] = {}
-"""Pages of completed requests, which do not change any more, by host, user and request."""
+_OK = 200
 
 
 class TelescopeOrgTransport:
@@ -43,21 +33,14 @@ class TelescopeOrgTransport:
 
     def __init__(self, source: TelescopeOrgSource, secrets: Secrets) -> None:
         self._source = source
-        self._user, self._password = source.credentials(secrets)
-        self._web: WebSession | None = None
-        self._api: TelescopeOrgApi | None = None
+        self._site = Site(source, secrets)
+        self._folder: Path | None = None
+
+    def remember_in(self, folder: Path) -> None:
+        self._folder = folder
 
     def __enter__(self) -> Self:
-        self._close()
-        source = self._source
-        self._web = WebSession(source.name, source.host, source.port, source.ca_file)
-        hint = f"check the variables {source.user_env} and {source.password_env}"
-        self._api = TelescopeOrgApi(self._web, self._user, self._password, hint)
-        try:
-            self._api.log_in()
-        except BaseException:
-            self._close()
-            raise
+        self._site.__enter__()
         return self
 
     def __exit__(
@@ -66,144 +49,105 @@ class TelescopeOrgTransport:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._close()
+        self._site.close()
 
     def list(self) -> list[RemoteFile]:
-        api = self._connected()
+        pages = Pages(self._folder, f"{self._source.host}:{self._source.port}")
+        try:
+            return list(self._files(pages))
+        finally:
+            pages.save()
+
+    def _files(self, pages: Pages) -> Iterator[RemoteFile]:
         files: dict[str, RemoteFile] = {}
-        for rid in self._completed(api):
-            file = as_file(self._facts(api, rid))
+        for page in self._finished(pages):
+            file = job_file(page, self._source.form, processed=self._source.processed)
             if file is None:
-                log.warning("%s: the page of request %s names no finished job", api.where, rid)
-            else:
-                # One job can serve several requests.
-                files[file.path] = file
-        return list(files.values())
+                continue
+            # One job can serve several requests.
+            files[file.path] = file
+            flat = flat_file(page) if self._source.flats else None
+            if flat is not None:
+                # One flat can belong to many jobs; it is had through the first of them.
+                files[flat.path] = min(files.get(flat.path, flat), flat, key=_age)
+        yield from files.values()
+
+    def _finished(self, pages: Pages) -> Iterator[dict[str, str]]:
+        """The page of each finished job, of own requests and of the search."""
+        jobs = set()
+        for entry in lists.own_requests(self._site):
+            if entry.status != lists.COMPLETE:
+                continue
+            page = self._page(pages, f"R{entry.rid}")
+            if page is None:
+                log.warning(
+                    "%s: the page of request %s names no finished job", self._site.where, entry.rid
+                )
+                continue
+            jobs.add(page["jid"])
+            yield page
+        for jid in _searched(self._site, self._source):
+            page = None if jid in jobs else self._page(pages, f"J{jid}")
+            if page is not None:
+                yield page
+
+    def _page(self, pages: Pages, key: str) -> dict[str, str] | None:
+        """The page of a finished job, asked for only once; None when it names none."""
+        known = pages.get(key)
+        if known is not None:
+            return known
+        ask = lists.request_page if key.startswith("R") else lists.job_page
+        page = ask(self._site, key[1:])
+        if page is None or job_file(page, "zip", processed=False) is None:
+            return None
+        # The other requests of that job have the same page.
+        for same in {key, *(f"R{rid}" for rid in lists.served_requests(page))}:
+            pages.put(same, page)
+        return page
 
     def download(self, file: RemoteFile, sink: Sink) -> None:
-        api = self._connected()
-        jid = file.path.removesuffix(".zip")
-        prepared = api.prepare_zip(jid)
-        if not self._streamed(api, jid, prepared, sink):
+        want = wanted(file)
+        if not self._streamed(file, prepare(self._site, want), sink):
             # The session ran out between two calls, and a page came instead of the file.
-            api.log_in_again()
-            prepared = api.prepare_zip(jid)
-            if not self._streamed(api, jid, prepared, sink):
+            self._site.log_in()
+            if not self._streamed(file, prepare(self._site, want), sink):
                 raise SourceUnreachable(
-                    f"{api.where} sends a page instead of the images of job {jid}: "
+                    f"{self._site.where} sends a page instead of the images of job {want.jid}: "
                     "the next look tries again"
                 )
 
-    def _streamed(self, api: TelescopeOrgApi, jid: str, prepared: Prepared, sink: Sink) -> bool:
+    def _streamed(self, file: RemoteFile, prepared: Prepared, sink: Sink) -> bool:
         """Pass the file on; False, with nothing passed on, when it is a page."""
-        received = sink.begin("")
-        with api.image(jid, prepared) as response:
-            if response.status_code != httpx.codes.OK:
+        sink.begin("")
+        what = f"{self._site.where}: {file.path}"
+        with self._site.web.body(prepared.path, prepared.query) as body:
+            if body.status != _OK:
                 raise BrokenFile(
-                    f"{api.where} does not hand over job {jid} (status {response.status_code}): "
-                    "look at its page there"
+                    f"{what} is not handed over (status {body.status}): look at its page there"
                 )
-            for chunk in response.iter_bytes(_CHUNK):
-                if not received and chunk.lstrip()[:1] == b"<":
-                    return False
-                received += len(chunk)
+            chunks = measured(body.chunks(), prepared.sizes, what)
+            start = next(chunks, b"")
+            if is_page(start):
+                return False
+            chunks = itertools.chain([start], chunks)
+            if is_packed(start):
+                chunks = unpacked(chunks, prepared.sizes, what)
+            for chunk in chunks:
                 sink.write(chunk)
-        if prepared.sizes and received not in prepared.sizes:
-            raise TransferCut(
-                f"{api.where}: job {jid} arrived with {received} bytes, "
-                f"announced are {' or '.join(map(str, prepared.sizes))}"
-            )
         return True
 
-    def _completed(self, api: TelescopeOrgApi) -> Iterator[str]:
-        for folder in api.folders():
-            for request in api.requests(folder):
-                if str(request.get("status")) == _COMPLETE:
-                    yield str(request.get("id"))
 
-    def _facts(self, api: TelescopeOrgApi, rid: str) -> dict[str, str]:
-        key = (api.where, self._user, rid)
-        if key not in _pages:
-            page = api.request_page(rid)
-            if as_file(page) is None:
-                return page
-            _pages[key] = page
-        return _pages[key]
-
-    def _connected(self) -> TelescopeOrgApi:
-        if self._api is None:
-            raise SourceUnreachable(f"{self._source.name} is not connected: connect first")
-        return self._api
-
-    def _close(self) -> None:
-        web, self._web, self._api = self._web, None, None
-        if web is not None:
-            web.close()
-
-
-def as_file(page: dict[str, str]) -> RemoteFile | None:
-    """The job on a request's page as a file; None when it does not name a finished job."""
-    completion = parse_completion(page.get("Completion Time", ""))
-    if not page.get("jid") or completion is None:
-        return None
-    exposure = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s)\s*", page.get("Exposure Time", ""))
-    facts = {"IMAGETYP": "Light Frame", "OBJECT": _object(page), **_pointing(page)}
-    if exposure:
-        exposure_s = float(exposure[1]) / (1000 if exposure[2] == "ms" else 1)
-        facts["EXPTIME"] = f"{exposure_s:g}"
-        facts["DATE-OBS"] = (
-            (completion - timedelta(seconds=exposure_s)).replace(tzinfo=None).isoformat()
-        )
-    telescope = _telescope(page)
-    facts |= {"TELESCOP": telescope, "INSTRUME": telescope}
-    if _SINGLE_FILTER.fullmatch(page.get("Filter Type", "")):
-        facts["FILTER"] = page["Filter Type"]
-    return RemoteFile(
-        path=f"{page['jid']}.zip",
-        size_bytes=None,
-        modified_utc=completion,
-        facts=facts,
-        complete=False,
+def _searched(site: Site, source: TelescopeOrgSource) -> list[str]:
+    """The jobs that the settings search for."""
+    if source.search_days is None:
+        return []
+    return lists.searched_jobs(
+        site, source.search_days, source.search_filter or "", source.search_telescope or ""
     )
 
 
-def _object(page: dict[str, str]) -> str:
-    name = page.get("Object Name", "").strip()
-    if name:
-        return name
-    catalogue = {"MESSIER": "M ", "NGC": "NGC ", "IC": "IC "}
-    kind, number = page.get("Object Type", "").upper(), page.get("Object ID", "").strip()
-    return f"{catalogue[kind]}{number}" if kind in catalogue and number else "unknown"
-
-
-def _pointing(page: dict[str, str]) -> dict[str, str]:
-    """``hh:mm:ss.ss ±dd:mm:ss.ss`` as OBJCTRA and OBJCTDEC, with blanks as is usual there."""
-    match = re.fullmatch(
-        r"\s*(\d+:\d+:\d+(?:\.\d+)?)\s+([-+]?\d+:\d+:\d+(?:\.\d+)?)\s*", page.get("Object ID", "")
-    )
-    if match is None:
-        return {}
-    return {"OBJCTRA": match[1].replace(":", " "), "OBJCTDEC": match[2].replace(":", " ")}
-
-
-def _telescope(page: dict[str, str]) -> str:
-    name = page.get("Telescope Name", "").strip()
-    if name:
-        return name
-    labels = [label for label in page if label.startswith("Telescope") and page[label].strip()]
-    return page[labels[0]].strip() if labels else "telescope.org"
-
-
-def place(file: RemoteFile, timezone: str) -> Placement:
-    """Place a job by its facts; its night is counted where its telescope stands."""
-    del timezone
-    moment = file.modified_utc
-    return Placement(
-        kind=FrameKind.LIGHT,
-        night=night_of(moment, TIMEZONE) if moment else date(1970, 1, 1),
-        target=file.facts.get("OBJECT", "unknown"),
-        instrument=file.facts.get("TELESCOP", "telescope.org"),
-    )
+def _age(file: RemoteFile) -> tuple[str, str]:
+    return str(file.modified_utc), file.facts["JOBID"]
 
 
 def connect(source: TelescopeOrgSource, secrets: Secrets) -> Transport:

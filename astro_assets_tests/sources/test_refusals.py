@@ -1,6 +1,5 @@
 """The four servers when something is set up wrong or goes wrong: a sentence, and no secret."""
 
-import json
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -15,11 +14,8 @@ from astro_assets.errors import (
     SourceUnreachable,
 )
 from astro_assets.settings import PiSource, load_settings
-from astro_assets.sources import telescope_org, telescope_org_api
-from astro_assets.sources.kinds import connect
 from astro_assets.sources.sftp import ssh_connection
-from astro_assets.sources.telescope_org_api import parse_completion, parse_request_page
-from astro_assets_tests.sources.conftest import Kept, Night, add_pi, frame, job, put
+from astro_assets_tests.sources.conftest import Night, add_pi, frame, put
 
 FOUR = ["itelescope", "vespera", "telescope_org", "pi"]
 WITH_LOGIN = ["itelescope", "telescope_org", "pi"]
@@ -128,85 +124,3 @@ def test_a_frame_that_is_not_what_the_pi_says_is_quarantined(night: Night) -> No
     manifest = night.fetch("pi")["2026-11-20_M42_ZWO-ASI294MC"]
     assert len(list(manifest.frames())) == 2
     assert "SHA-256 differs" in manifest.quarantined[0].reason
-
-
-def test_an_expired_session_logs_in_once_more(night: Night) -> None:
-    (batch,) = night.look("telescope_org")
-    requests = night.observatory.requests["telescope_org"]
-    with connect(night.settings.source("telescope_org"), night.settings.secrets) as transport:
-        before = requests.logins
-        night.observatory.telescope_org.expire_sessions()
-        assert [file.path for file in transport.list()] == ["423183.zip"]
-        night.observatory.telescope_org.expire_sessions()
-        sink = Kept()
-        transport.download(batch.files[0], sink)
-    assert sink[:2] == b"PK"
-    assert requests.logins == before + 2
-
-
-def test_a_page_instead_of_the_zip_is_no_zip(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
-    (batch,) = night.look("telescope_org")
-    prepare = telescope_org_api.TelescopeOrgApi.prepare_zip
-    asked = []
-
-    def prepare_and_expire(
-        api: telescope_org_api.TelescopeOrgApi, jid: str
-    ) -> telescope_org_api.Prepared:
-        prepared = prepare(api, jid)
-        if not asked:
-            night.observatory.telescope_org.expire_sessions()
-        asked.append(jid)
-        return prepared
-
-    monkeypatch.setattr(telescope_org_api.TelescopeOrgApi, "prepare_zip", prepare_and_expire)
-    sink = Kept()
-    with connect(night.settings.source("telescope_org"), night.settings.secrets) as transport:
-        transport.download(batch.files[0], sink)
-    assert sink[:2] == b"PK"
-    assert len(asked) == 2
-
-
-def test_an_image_engine_that_is_never_ready(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(telescope_org_api, "ENGINE_LIMIT_S", 0.5)
-    night.observatory.telescope_org._engine._ready_after = 10**6
-    (batch,) = night.look("telescope_org")
-    with (
-        connect(night.settings.source("telescope_org"), night.settings.secrets) as transport,
-        pytest.raises(SourceUnreachable, match="not made job 423183 ready"),
-    ):
-        transport.download(batch.files[0], Kept())
-
-
-@pytest.mark.parametrize("number", [0, 1, 100, 101, 230])
-def test_paging(night: Night, number: int) -> None:
-    rows = [job(1000 + n, 2000 + n) for n in range(min(number, 2))]
-    rows += [job(None, 3000 + n, 3) for n in range(number - len(rows))]
-    put(night.served / "telescope_org/jobs.json", json.dumps(rows))
-    with connect(night.settings.source("telescope_org"), night.settings.secrets) as transport:
-        files = transport.list()
-        assert isinstance(transport, telescope_org.TelescopeOrgTransport)
-        assert transport._api is not None
-        assert len(list(transport._api.requests("1"))) == number
-    assert sorted(file.path for file in files) == [f"{1000 + n}.zip" for n in range(min(number, 2))]
-
-
-def test_a_request_s_page() -> None:
-    rows = {
-        "Request ID": "R771716 R771970",
-        "Object Type": "MESSIER",
-        "Object ID": "109",
-        "Filter Type": "BVR",
-        "Exposure Time": "120000 ms",
-        "Telescope Type Name": "Galaxy",
-        "Completion Time": "18 November 2024 05:41:09 UTC",
-    }
-    table = "".join(f"<tr><th>{key}</th><td>{value}</td></tr>" for key, value in rows.items())
-    script = '<script>var info = {"rid":"1","jid":"423183"};</script>'
-    file = telescope_org.as_file(parse_request_page(f"{script}<table>{table}</table>"))
-    assert file is not None
-    assert file.path == "423183.zip"
-    facts = {"OBJECT": "M 109", "EXPTIME": "120", "TELESCOP": "Galaxy"}
-    assert facts.items() <= file.facts.items()
-    assert file.facts["DATE-OBS"] == "2024-11-18T05:39:09"
-    assert telescope_org.place(file, "UTC").night.isoformat() == "2024-11-17"
-    assert parse_completion("31 February 2024 05:41:09 UTC") is None
