@@ -12,9 +12,11 @@ from datetime import date
 
 from astro_assets.frame import CALIBRATION_KINDS, FrameKind, key_part, target_key
 from astro_assets.settings import Settings, SourceSettings
+from astro_assets.settings.models import Selection
 from astro_assets.sources.kinds import KINDS, connect
 from astro_assets.sources.paths import is_fits, is_tiff, spelled, stem
-from astro_assets.sources.protocol import Placement, RemoteFile, Remembering
+from astro_assets.sources.protocol import Placement, Remembering, RemoteFile
+from astro_assets.sources.selection import wants
 from astro_assets.store import Store
 
 _MAX_PART = 60
@@ -69,18 +71,25 @@ def look(source: SourceSettings, settings: Settings) -> list[Batch]:
         transport.remember_in(Store(settings.root).remembered(source.name))
     with transport:
         files = transport.list()
-    return group(source.name, files, lambda file: place(file, settings.site.timezone))
+    return group(
+        source.name, files, lambda file: place(file, settings.site.timezone), source.select
+    )
 
 
-def group(source: str, files: Iterable[RemoteFile], place: Placer) -> list[Batch]:
+def group(
+    source: str, files: Iterable[RemoteFile], place: Placer, selection: Selection | None = None
+) -> list[Batch]:
     """Sort listed files into batches.
 
-    Files that ``place`` does not want, pictures of frames (a TIFF beside the FITS of the same
-    name), `FrameKind.OTHER`, and companions without a frame are left out.
+    Files that ``place`` does not want or ``selection`` has not wished for, pictures of frames (a
+    TIFF beside the FITS of the same name), `FrameKind.OTHER`, and companions without a frame are
+    left out.
     """
+    wished = Selection() if selection is None else selection
     groups: dict[str, list[tuple[RemoteFile, Placement]]] = defaultdict(list)
     for file, placement in _without_twins(_without_pictures(_placed(files, place))):
-        groups[batch_key(placement)].append((file, placement))
+        if wants(wished, placement, {**placement.facts, **file.facts}):
+            groups[batch_key(placement)].append((file, placement))
     return [
         _batch(source, key, groups[key])
         for key in sorted(groups)

@@ -16,6 +16,9 @@ from astro_assets.frame import FrameKind
 from astro_assets.settings import Secrets, SourceSettings
 from astro_assets.sources.identity import Identity
 
+NO_NIGHT = date(1970, 1, 1)
+"""The night of a file that nothing dates: odd enough to be seen, and asked about."""
+
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
