@@ -17,6 +17,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,9 @@ from astropy.io.fits.hdu.compressed._compression import CfitsioException
 from numpy.typing import NDArray
 
 from astro_assets.errors import BrokenFile
+from astro_assets.formats import format_of
+from astro_assets.formats import read as read_other
+from astro_assets.packed import Unpacked, is_packed
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -220,14 +224,18 @@ class ImageFile:
 def read_image(path: Path) -> ImageFile:
     """Read an image, its ``MASK`` and its other planes.
 
-    The first HDU that holds an image counts (fpacked files keep theirs in the second).
+    The first HDU that holds an image counts (fpacked files keep theirs in the second). Files that
+    gzip or bzip2 packed are unpacked within bounds.
 
     Raises
     ------
-    BrokenFile : astropy cannot read it, or there is no image in it
+    BrokenFile : it cannot be read, or there is no image in it
     """
+    if format_of(path.name) is not None:
+        pixels = read_other(path)
+        return ImageFile(image=pixels.image, header=pixels.header)
     try:
-        with fits.open(path, memmap=False, lazy_load_hdus=False) as hdus:
+        with fits.open(_plain(path), memmap=False, lazy_load_hdus=False) as hdus:
             science = next((hdu for hdu in hdus if hdu.is_image and hdu.size), None)
             if science is None or science.data.size == 0:
                 raise BrokenFile(f"{path} holds no image: look at it, or take it away")
@@ -246,6 +254,17 @@ def read_image(path: Path) -> ImageFile:
         raise BrokenFile(
             f"{path} is not a readable FITS image ({error}): fetch it again, or take it away"
         ) from error
+
+
+def _plain(path: Path) -> Path | BytesIO:
+    """What astropy may open: by itself it would unpack anything, however much that becomes."""
+    if is_packed(path):
+        with Unpacked(path, str(path)) as packed:
+            return packed.in_memory()
+    with path.open("rb") as file:
+        if not file.read(6).startswith(b"SIMPLE"):
+            raise BrokenFile(f"{path} is no FITS file: look at it, or take it away")
+    return path
 
 
 def write_image(path: Path, file: ImageFile) -> None:

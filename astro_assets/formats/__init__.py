@@ -67,7 +67,7 @@ def keywords(path: Path) -> dict[str, str]:
     if kind is Format.XISF:
         from astro_assets.formats.xisf_header import xisf_header
 
-        return xisf_header(path).keywords
+        return xisf_header(path, path.name).keywords
     from astro_assets.formats.exif import exif_keywords
 
     return exif_keywords(path)

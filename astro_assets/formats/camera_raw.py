@@ -49,6 +49,12 @@ def read_camera_raw(path: Path) -> Pixels:
     return Pixels(image, header_of(keywords, f"read from camera raw, black level {levels} off"))
 
 
+def decode_camera_raw(path: Path) -> None:
+    """Have LibRaw unpack the pixels; any error is the file's own."""
+    with rawpy.imread(str(path)) as raw:
+        _ = raw.raw_image_visible
+
+
 def _pattern(letters: str, colours: NDArray[np.uint8]) -> str:
     """The colours of the first 2 × 2 pixels that see the sky."""
     return "".join(letters[colour] for colour in colours[:2, :2].flat)

@@ -53,8 +53,8 @@ class XisfHeader:
         return self.width * self.height * self.channels * self.bytes_per_sample
 
 
-def xisf_header(path: Path) -> XisfHeader:
-    """Read the header.
+def xisf_header(path: Path, name: str) -> XisfHeader:
+    """Read the header of a file that is called ``name`` where it comes from.
 
     Raises
     ------
@@ -64,16 +64,16 @@ def xisf_header(path: Path) -> XisfHeader:
         head = file.read(_START)
         length = int.from_bytes(head[8:12], "little")
         if not head.startswith(_SIGNATURE) or not 0 < length <= _MAX_HEADER_BYTES:
-            raise BrokenFile(f"{path.name} is no XISF file: look at it")
+            raise BrokenFile(f"{name} is no XISF file: look at it")
         text = file.read(length).rstrip(b"\0")
     try:
         header = _described(_image(text))
     except (ET.ParseError, ValueError, KeyError, IndexError) as error:
         raise BrokenFile(
-            f"{path.name} has no readable XISF header ({error}): ask the source for it again"
+            f"{name} has no readable XISF header ({error}): ask the source for it again"
         ) from error
     if min(header.width, header.height, header.channels) < 1 or header.position < 0:
-        raise BrokenFile(f"{path.name} announces an impossible image: look at it")
+        raise BrokenFile(f"{name} announces an impossible image: look at it")
     return header
 
 

@@ -32,15 +32,15 @@ def read_xisf(path: Path) -> Pixels:
     ------
     BrokenFile : it is no XISF file, or its pixels cannot be read
     """
-    header = xisf_header(path)
-    if header.attributes.get("pixelStorage", "Planar") != "Planar" and header.channels > 1:
-        raise BrokenFile(f"{path} stores its colours pixel by pixel: save it as planar")
+    header = xisf_header(path, path.name)
     try:
-        image = XISF(str(path)).read_image(0, data_format="channels_first")
+        image = decode_xisf(path)
     except _UNREADABLE as error:
         raise BrokenFile(
             f"{path} is not a readable XISF image ({error}): fetch it again, or take it away"
         ) from error
+    if header.attributes.get("pixelStorage", "Planar") != "Planar" and header.channels > 1:
+        raise BrokenFile(f"{path} stores its colours pixel by pixel: save it as planar")
     if header.attributes.get("byteOrder", "little") == "big":
         image = image.view(image.dtype.newbyteorder(">"))
     counts = _counts(image, header)
@@ -48,6 +48,12 @@ def read_xisf(path: Path) -> Pixels:
         np.ascontiguousarray(counts[0] if header.channels == 1 else counts, dtype=np.float32),
         header_of(header.keywords, "read from XISF"),
     )
+
+
+def decode_xisf(path: Path) -> NDArray[np.generic]:
+    """The pixels as they are stored, (channels, ny, nx); any error is the file's own."""
+    image: NDArray[np.generic] = XISF(str(path)).read_image(0, data_format="channels_first")
+    return image
 
 
 def _counts(image: NDArray[np.generic], header: XisfHeader) -> NDArray[np.generic]:

@@ -35,7 +35,7 @@ from astro_assets.sources.journal import Journal, is_there
 from astro_assets.sources.landing import landing, publish_version, set_aside, storage_failures
 from astro_assets.sources.lines import Line
 from astro_assets.sources.manifest import Manifest
-from astro_assets.sources.paths import is_fits, is_tiff, safe_path, spelled, stem
+from astro_assets.sources.paths import is_frame, safe_path, spelled, stem
 from astro_assets.sources.progress import Meter, Progress
 from astro_assets.sources.protocol import RemoteFile, Transport
 from astro_assets.sources.records import LocalFile, Record, Status
@@ -209,7 +209,7 @@ class _Fetch:
         if not name.lower().endswith(".zip"):
             return [(path, received.part)]
         members = unzip(received.part, received.part.parent, name)
-        if not any(is_fits(member.name) or is_tiff(member.name) for member in members):
+        if not any(is_frame(member.name) for member in members):
             raise BrokenFile(f"{name} holds no FITS file: look at it")
         home = _home_of_members(path, list(members))
         return [(home / member, part) for member, part in members.items()]

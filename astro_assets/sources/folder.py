@@ -1,34 +1,35 @@
 """A folder on this machine or on a network drive, filled by somebody else's program.
 
-What belongs here: walking it, and what a header says of where a frame belongs.
+What belongs here: walking it, and reading what headers say. What does not: where a frame belongs
+(`folder_names`).
 """
 
 import os
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from astro_assets.errors import BrokenFile, ListingFailed, SourceUnreachable, TransferCut
-from astro_assets.frame import FrameKind, kind_from_text
-from astro_assets.night import night_of
+from astro_assets.formats import format_of, keywords
+from astro_assets.packed import Unpacked
 from astro_assets.settings import FolderSource, Secrets
-from astro_assets.sources.configuration import configuration
 from astro_assets.sources.fits_units import hdus
-from astro_assets.sources.paths import is_fits
-from astro_assets.sources.protocol import Kind, Placement, RemoteFile, Sink, Transport
+from astro_assets.sources.folder_names import place
+from astro_assets.sources.paths import is_frame, is_packed_fits
+from astro_assets.sources.protocol import Kind, RemoteFile, Sink, Transport
 
 _CHUNK = 2**20
 _KEYWORDS = (
-    "IMAGETYP", "FRAME", "OBJECT", "OBSTARGET", "DATE-OBS", "EXPTIME", "EXPOSURE", "FILTER",
-    "INSTRUME", "TELESCOP", "GAIN", "OFFSET",
+    "IMAGETYP", "FRAME", "OBJECT", "OBSTARGET", "DATE-OBS", "DATE-LOC", "EXPTIME", "EXPOSURE",
+    "FILTER", "INSTRUME", "TELESCOP", "GAIN", "OFFSET",
 )  # fmt: skip
 
 
 class FolderTransport:
-    """Lists FITS files at any depth with what their headers say. Links are not followed."""
+    """Lists frames at any depth with what their headers say. Links are not followed."""
 
     def __init__(self, name: str, root: Path) -> None:
         self._name = name
@@ -92,13 +93,13 @@ class FolderTransport:
 
 
 def _walk(root: Path) -> Iterator[Path]:
-    """FITS files below ``root``, sorted; names with a leading dot are other programs' own."""
+    """Frames below ``root``, sorted; names with a leading dot are other programs' own."""
     for entry in sorted(os.scandir(root), key=lambda entry: entry.name):
         if entry.name.startswith(".") or entry.is_symlink():
             continue
         if entry.is_dir():
             yield from _walk(Path(entry.path))
-        elif entry.is_file() and is_fits(entry.name):
+        elif entry.is_file() and is_frame(entry.name):
             yield Path(entry.path)
 
 
@@ -111,48 +112,28 @@ def _time(status: os.stat_result) -> datetime | None:
 
 @lru_cache(maxsize=100_000)
 def _facts(path: Path, size: int, modified_ns: int) -> tuple[tuple[str, str], ...]:
-    """What the first header with an image says; nothing if it cannot be read.
+    """What a file says of itself; nothing if it cannot be read.
 
     A broken file must still be listed, so that the fetch sets it aside for all to see.
     """
     del modified_ns  # a part of the key: the header of a changed file is read anew
-    cards: dict[str, str] = {}
     try:
-        with path.open("rb") as file:
-            for hdu in hdus(file, size, str(path)):
-                cards = {**hdu.cards, **cards}
-                if hdu.data_size:
-                    break
+        cards = keywords(path) if format_of(path.name) else _cards(path, size)
     except (BrokenFile, OSError):
         return ()
     return tuple((key, cards[key]) for key in _KEYWORDS if cards.get(key, "").strip())
 
 
-def place(file: RemoteFile, timezone: str) -> Placement:
-    """Place a frame by its header; a light of target "unknown" where that says nothing."""
-    facts = file.facts
-    kind = kind_from_text(facts.get("IMAGETYP") or facts.get("FRAME") or "light")
-    target = facts.get("OBJECT") or facts.get("OBSTARGET") or "unknown"
-    return Placement(
-        kind=kind,
-        night=_night(file, timezone),
-        target=target if kind is FrameKind.LIGHT else None,
-        instrument=facts.get("INSTRUME") or facts.get("TELESCOP") or "camera",
-        configuration=configuration(kind, facts),
-    )
-
-
-def _night(file: RemoteFile, timezone: str) -> date:
-    moment = file.modified_utc
-    try:
-        stated = datetime.fromisoformat(file.facts.get("DATE-OBS", ""))
-        moment = stated if stated.tzinfo else stated.replace(tzinfo=UTC)
-    except ValueError:
-        pass
-    try:
-        return night_of(moment, timezone) if moment else date(1970, 1, 1)
-    except OverflowError:
-        return date(1970, 1, 1)
+def _cards(path: Path, size: int) -> dict[str, str]:
+    """The cards of a FITS file down to its first image, those of the image first."""
+    cards: dict[str, str] = {}
+    packed = is_packed_fits(path.name)
+    with Unpacked(path, path.name) if packed else path.open("rb") as file:
+        for hdu in hdus(file, None if packed else size, str(path)):
+            cards = {**hdu.cards, **cards}
+            if hdu.data_size:
+                break
+    return cards
 
 
 def connect(source: FolderSource, secrets: Secrets) -> Transport:

@@ -64,7 +64,7 @@ def _kind(word: str) -> FrameKind | None:
 
 
 def _facts(words: list[str]) -> dict[str, str]:
-    facts = {}
+    facts: dict[str, str] = {}
     for word in words:
         if match := _BINNING.fullmatch(word):
             facts |= {"XBINNING": match[1], "YBINNING": match[1]}

@@ -14,7 +14,7 @@ from typing import Any
 from astro_assets.errors import BrokenFile
 from astro_assets.frame import FrameKind
 from astro_assets.sources import journal
-from astro_assets.sources.paths import is_fits, is_tiff, spelled
+from astro_assets.sources.paths import is_frame, spelled
 from astro_assets.sources.protocol import RemoteFile
 from astro_assets.sources.records import LocalFile, Record, Status, same_time
 from astro_assets.store import write_json
@@ -69,7 +69,7 @@ class Manifest:
         """Every published frame, each far file in its newest version."""
         for record in self._current():
             for file in record.files:
-                if is_fits(file.path) or is_tiff(file.path):
+                if is_frame(file.path):
                     yield PublishedFrame(file, record.facts)
 
     @property

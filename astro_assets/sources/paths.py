@@ -9,6 +9,7 @@ import unicodedata
 from pathlib import PurePosixPath
 
 from astro_assets.errors import UnsafeName
+from astro_assets.formats import SUFFIXES, Format, format_of
 
 MAX_NAME_BYTES = 230
 """One component of a path; leaves room for the marks of versions, parts and reasons."""
@@ -18,7 +19,6 @@ _PACKED = (".gz", ".bz2")
 FITS_SUFFIXES = tuple(
     f"{fits}{packed}" for fits in (".fits", ".fit", ".fts") for packed in ("", ".fz", *_PACKED)
 )
-TIFF_SUFFIXES = (".tif", ".tiff")
 
 _FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Control, format (bidi among them), surrogate, private, unassigned, line separators."""
@@ -36,12 +36,17 @@ def is_packed_fits(path: str) -> bool:
 
 def is_tiff(path: str) -> bool:
     """Whether the name says TIFF, in any case."""
-    return path.lower().endswith(TIFF_SUFFIXES)
+    return format_of(path) is Format.TIFF
+
+
+def is_frame(path: str) -> bool:
+    """Whether the name says a file that holds a frame: FITS, TIFF, XISF, camera raw."""
+    return is_fits(path) or format_of(path) is not None
 
 
 def stem(path: str) -> str:
-    """The path without its FITS, TIFF or zip ending."""
-    for suffix in (*sorted(FITS_SUFFIXES, key=len, reverse=True), *TIFF_SUFFIXES, ".zip"):
+    """The path without the ending of a frame or a zip."""
+    for suffix in (*sorted(FITS_SUFFIXES, key=len, reverse=True), *SUFFIXES, ".zip"):
         if path.lower().endswith(suffix):
             return path[: -len(suffix)]
     return path

@@ -7,10 +7,14 @@ What belongs here: which check is whose. What does not: the checks themselves (`
 from pathlib import Path
 
 from astro_assets.errors import BrokenFile
+from astro_assets.formats import Format, format_of
+from astro_assets.sources.decoding import check_decodes
 from astro_assets.sources.landing import storage_failures
-from astro_assets.sources.paths import is_fits, is_packed_fits, is_tiff
+from astro_assets.sources.paths import is_fits, is_packed_fits
+from astro_assets.sources.verify_camera_raw import verify_camera_raw
 from astro_assets.sources.verify_fits import verify_fits, verify_packed_fits
 from astro_assets.sources.verify_tiff import verify_tiff
+from astro_assets.sources.verify_xisf import verify_xisf
 
 
 def verify(path: Path, name: str) -> bool:
@@ -29,10 +33,23 @@ def verify(path: Path, name: str) -> bool:
     with storage_failures(path):
         if path.stat().st_size == 0:
             raise BrokenFile(f"{name} is empty: ask the source for it again")
-        if is_packed_fits(name):
-            return verify_packed_fits(path, name).vouched
         if is_fits(name):
-            return verify_fits(path, name).vouched
-        if is_tiff(name):
-            verify_tiff(path, name)
-        return False
+            checked = (verify_packed_fits if is_packed_fits(name) else verify_fits)(path, name)
+            if checked.coded:
+                check_decodes(path, name, "fits")
+            return checked.vouched
+        return _verify_other(path, name)
+
+
+def _verify_other(path: Path, name: str) -> bool:
+    form = format_of(name)
+    vouched = False
+    if form is Format.TIFF and verify_tiff(path, name):
+        check_decodes(path, name, "tiff")
+    elif form is Format.XISF:
+        vouched = verify_xisf(path, name)
+        check_decodes(path, name, "xisf")
+    elif form is Format.CAMERA_RAW:
+        verify_camera_raw(path, name)
+        check_decodes(path, name, "camera raw")
+    return vouched

@@ -14,19 +14,24 @@ from astro_assets.sources.protocol import Kind, Placement, RemoteFile, Transport
 
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\d)(?:[_T ](\d\d)[-:](\d\d)[-:](\d\d))?")
 _OBSERVATION = re.compile(r"(?i)observation[-_](.+)")
+_NUMBER = re.compile(r"(?i)(\d{1,4})-observation", re.ASCII)
 _LIGHTS = "images-initial"
+_SIDECAR = ".json"
 _INSTRUMENT = "Vespera"
 _NO_NIGHT = date(1970, 1, 1)
 """For a file of which neither path nor server says when: it must still be seen."""
 
 
 def place(file: RemoteFile, timezone: str) -> Placement | None:
-    """Place an image by its session and stage; None for what is no image.
+    """Place an image by its session and stage; None for what is neither image nor sidecar.
 
-    Lights are what lies in ``…images-initial``. A ``…dark…`` in the root of a session is a dark.
-    Pointing and focus frames are `FrameKind.OTHER`. The session's stamp is local time.
+    Lights are what lies in ``…images-initial``. A ``…dark…`` in the root of a session is a dark,
+    and a set of its own session: its exposure is only known from its header, so darks of two
+    sessions must not meet. A JSON file goes with the frames that it lies beside. Pointing and
+    focus frames are `FrameKind.OTHER`. The session's stamp is local time.
     """
-    if not (is_fits(file.path) or is_tiff(file.path)):
+    sidecar = file.path.lower().endswith(_SIDECAR)
+    if not (is_fits(file.path) or is_tiff(file.path) or sidecar):
         return None
     *folders, name = file.path.split("/")
     kind = _kind(folders, name)
@@ -41,7 +46,9 @@ def place(file: RemoteFile, timezone: str) -> Placement | None:
         night=_night(folders, file, timezone),
         target=target if kind is FrameKind.LIGHT else None,
         instrument=_INSTRUMENT,
+        configuration=_session(folders) if kind is FrameKind.DARK else "",
         facts=facts,
+        companion=sidecar,
     )
 
 
@@ -52,6 +59,14 @@ def _kind(folders: list[str], name: str) -> FrameKind:
     if in_root and "dark" in name.lower():
         return FrameKind.DARK
     return FrameKind.OTHER
+
+
+def _session(folders: list[str]) -> str:
+    """``040347``, or in a plan ``040347_02``: the session's clock, the observation's number."""
+    stamp = next((match for folder in folders if (match := _STAMP.match(folder))), None)
+    numbers = [match[1] for folder in folders if (match := _NUMBER.match(folder))]
+    clock = "".join(stamp.groups()[1:]) if stamp and stamp[2] else ""
+    return "_".join(part for part in (clock, *numbers) if part)
 
 
 def _target(folders: list[str]) -> str:

@@ -17,6 +17,9 @@ from astro_assets_tests.sources.conftest import (
 )
 
 
+VESPERA_DARK = f"{NIGHT}_dark_Vespera_{VESPERA[11:19].replace('-', '')}"
+
+
 def tree(folder: Path) -> dict[str, bytes]:
     """What a user finds: path and bytes of every visible file."""
     return {
@@ -43,13 +46,17 @@ def test_vespera(tmp_path: Path, night: Night, mlsd: bool) -> None:
         night.observatory._servers["vespera"]._mlsd = False  # type: ignore[attr-defined]
         night.observatory.start("vespera")
     manifests = night.fetch("vespera")
-    assert list(manifests) == [f"{NIGHT}_M31_Vespera", f"{NIGHT}_dark_Vespera"]
+    assert list(manifests) == [f"{NIGHT}_M31_Vespera", VESPERA_DARK]
     lights = tree(night.store.raw("vespera", f"{NIGHT}_M31_Vespera"))
     stage = f"{VESPERA}/01-images-initial"
-    assert lights == {f"{stage}/img-000{n}.fits": frame(10 + n) for n in (1, 2)}
-    darks = tree(night.store.raw("vespera", f"{NIGHT}_dark_Vespera"))
+    assert lights == {
+        f"{stage}/img-000{n}{ending}": content
+        for n in (1, 2)
+        for ending, content in ((".fits", frame(10 + n)), (".json", b"{}"))
+    }
+    darks = tree(night.store.raw("vespera", VESPERA_DARK))
     assert darks == {f"{VESPERA}/img-0001-dark.fits": frame(20)}
-    assert manifests[f"{NIGHT}_dark_Vespera"].kind is FrameKind.DARK
+    assert manifests[VESPERA_DARK].kind is FrameKind.DARK
 
 
 def test_telescope_org(night: Night) -> None:

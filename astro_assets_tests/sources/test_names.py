@@ -61,7 +61,7 @@ def test_itelescope_names(
     "path",
     [
         f"T31/webb/20211229/{LONG.replace('calibrated', 'raw')}",
-        f"T31/webb/20211229/{LONG.removesuffix('.zip')}",
+        f"T31/webb/20211229/{LONG.replace('.fit.zip', '.jpg')}",
         f"CALIBRATION FILES/T31/{LONG}",
         f"Thumbs/{LONG}",
         LONG,
@@ -103,9 +103,16 @@ def test_vespera_paths(path: str, kind: FrameKind, target: str | None, night: st
     assert placement.night.isoformat() == night
 
 
-def test_vespera_sidecars_are_left() -> None:
-    sidecar = remote("2023-05-23_observation-M1/01-images-initial/a.json")
-    assert vespera.place(sidecar, "UTC") is None
+def test_vespera_sidecars_go_with_their_frames() -> None:
+    stage = "2023-05-23_observation-M1/01-images-initial"
+    files = [
+        remote(f"{stage}/a.fits"),
+        remote(f"{stage}/a.json"),
+        remote(f"{stage}/a-stacking.json"),
+    ]
+    (batch,) = group("v", files, lambda file: vespera.place(file, "UTC"))
+    assert len(batch.files) == 3
+    assert group("v", files[1:], lambda file: vespera.place(file, "UTC")) == []
 
 
 def test_folder_counts_nights_at_the_site() -> None:
