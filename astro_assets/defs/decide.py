@@ -43,6 +43,9 @@ class Request:
         return f"{self.job}:{self.partition}:{self.digest}"
 
 
+MOST_SIGHTINGS = 300
+"""remembered at a time, so that a cursor stays small; the others come when there is room"""
+
 States = Callable[[Sequence[Request]], Mapping[Request, State]]
 
 
@@ -77,10 +80,7 @@ def lane_waves(
         when the masters are settled
     """
     calibrations = [batch for batch in batches if batch.kind is not FrameKind.LIGHT]
-    yield [
-        Request(names.raw_calibrations_job(source), names.calibration_sets(source), b.key, b.digest)
-        for b in calibrations
-    ]
+    yield [fetch_request(source, batch) for batch in calibrations]
     for kind in (FrameKind.BIAS, FrameKind.DARK, FrameKind.FLAT):
         yield [
             Request(
@@ -94,11 +94,15 @@ def lane_waves(
             Request(names.bad_pixel_map_job(source), names.cameras(source), camera, digest)
             for camera, digest in cameras().items()
         ]
-    yield [
-        Request(names.session_job(source), names.sessions(source), b.key, b.digest, _target(b.key))
-        for b in batches
-        if b.kind is FrameKind.LIGHT
-    ]
+    yield [fetch_request(source, batch) for batch in batches if batch.kind is FrameKind.LIGHT]
+
+
+def fetch_request(source: str, batch: Batch) -> Request:
+    """The request that fetches a batch as it is listed now."""
+    key, digest = batch.key, batch.digest
+    if batch.kind is FrameKind.LIGHT:
+        return Request(names.session_job(source), names.sessions(source), key, digest, _target(key))
+    return Request(names.raw_calibrations_job(source), names.calibration_sets(source), key, digest)
 
 
 def _target(session: str) -> str:
@@ -140,25 +144,39 @@ def ready(
     seen: Mapping[str, Sighting],
     now_utc: datetime,
     quiet: timedelta,
+    asked: Callable[[Sequence[Batch]], set[str]],
 ) -> tuple[list[Batch], dict[str, Sighting]]:
     """Which batches have stopped growing, and what to remember until the next look.
 
     A batch is ready when the far side says that it is complete, when its newest file is older
-    than ``quiet``, or when it has looked the same for that long. In the last case it is
-    remembered on, so that it stays ready.
+    than ``quiet``, when it has looked the same for that long, or when it has been asked for as it
+    is now, for then it was ready before.
+
+    Parameters
+    ----------
+    seen : what was remembered after the last look
+    asked : of these batches, the keys of those that have been asked for as they are now
     """
-    finished: list[Batch] = []
-    remembered: dict[str, Sighting] = {}
-    for batch in batches:
-        before = seen.get(batch.key)
-        since = before.since_utc if before and before.digest == batch.digest else now_utc
-        times = [file.modified_utc for file in batch.files]
-        newest = max((t for t in times if t is not None), default=None)
-        old = newest is not None and None not in times and quiet <= now_utc - newest
-        if batch.closed or old:
-            finished.append(batch)
-            continue
-        remembered[batch.key] = Sighting(batch.digest, since)
-        if now_utc - since >= quiet:
-            finished.append(batch)
-    return finished, remembered
+    open_ones = [b for b in batches if not (b.closed or _old(b, now_utc, quiet))]
+    before = asked(open_ones) if open_ones else set()
+    growing = [batch for batch in open_ones if batch.key not in before]
+    # Those that are remembered already keep their place.
+    growing.sort(key=lambda batch: (batch.key not in seen, batch.key))
+    remembered = {batch.key: _sighting(batch, seen, now_utc) for batch in growing[:MOST_SIGHTINGS]}
+    unfinished = {batch.key for batch in growing} - {
+        key for key, sighting in remembered.items() if now_utc - sighting.since_utc >= quiet
+    }
+    return [batch for batch in batches if batch.key not in unfinished], remembered
+
+
+def _old(batch: Batch, now_utc: datetime, quiet: timedelta) -> bool:
+    """Whether the newest of its files has been there, unchanged, for so long."""
+    times = [file.modified_utc for file in batch.files]
+    newest = max((t for t in times if t is not None), default=None)
+    return newest is not None and None not in times and quiet <= now_utc - newest
+
+
+def _sighting(batch: Batch, seen: Mapping[str, Sighting], now_utc: datetime) -> Sighting:
+    digest = batch.digest
+    before = seen.get(batch.key)
+    return before if before and before.digest == digest else Sighting(digest, now_utc)

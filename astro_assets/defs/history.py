@@ -35,9 +35,10 @@ class History:
         runs = self._runs([request.key for request in requests])
         return {request: self._state(runs.get(request.key, [])) for request in requests}
 
-    def attempts(self, request: Request) -> int:
-        """How often the request has been run."""
-        return len(self._runs([request.key]).get(request.key, []))
+    def attempts(self, requests: Sequence[Request]) -> Mapping[Request, int]:
+        """How often each request has been run."""
+        runs = self._runs([request.key for request in requests])
+        return {request: len(runs.get(request.key, [])) for request in requests}
 
     def busy_targets(self) -> set[str]:
         """Targets with a session's run under way."""

@@ -1,31 +1,43 @@
 """Sensors: one watches each source, one asks for what follows once sessions are done."""
 
-import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import dagster as dg
+from dagster import DagsterInstance
 
-from astro_assets.defs.decide import Sighting, closing_waves, lane_waves, next_requests, ready
+from astro_assets.defs.absence import absence
+from astro_assets.defs.cursor import LONGEST_PAUSE, Cursor
+from astro_assets.defs.decide import (
+    Request,
+    closing_waves,
+    fetch_request,
+    lane_waves,
+    next_requests,
+    ready,
+)
 from astro_assets.defs.history import History, add_partitions, run_request
 from astro_assets.defs.jobs import Job
 from astro_assets.defs.orphans import end_orphans
-from astro_assets.errors import AstroAssetsError, Permanent
-from astro_assets.settings import Settings, SourceSettings
-from astro_assets.sources.batches import look
+from astro_assets.errors import AstroAssetsError, Permanent, SourceUnreachable
+from astro_assets.settings import OftenOff, Settings, SourceSettings
+from astro_assets.sources.batches import Batch, look
+from astro_assets.sources.cautions import cautions
 from astro_assets.steps import inventory
 from astro_assets.store import Store
 
-LONGEST_PAUSE = timedelta(hours=1)
 MOST_RUNS_PER_TICK = 50
 """new partition keys cost a tick some milliseconds each, and a tick has a minute"""
+_AT_ONCE = "Once that is mended: astro-assets sync, or reset this sensor's cursor."
+
+Tick = dg.SensorResult | dg.SkipReason
 
 
 def source_sensor(
     source: SourceSettings, settings: Settings, jobs: list[Job]
 ) -> dg.SensorDefinition:
     """Look at a source, group what is there, and ask for a run per batch that is news."""
-    store = Store(settings.root)
+    watcher = _Watcher(source, settings)
 
     @dg.sensor(
         name=f"watch_{source.name}",
@@ -36,33 +48,119 @@ def source_sensor(
         "run per new session or calibration set. A source that is off is a skip, not a failure.",
     )
     def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        now_utc = datetime.now(UTC)
-        cursor = json.loads(context.cursor or "{}")
-        next_try = cursor.get("next_try")
-        if next_try and now_utc < datetime.fromisoformat(next_try):
-            return dg.SkipReason(f"{cursor['reason']} Next look after {next_try}.")
-        try:
-            batches = look(source, settings)
-        except AstroAssetsError as error:
-            context.update_cursor(json.dumps(_backed_off(cursor, error, now_utc, settings)))
-            return dg.SkipReason(str(error))
-        finished, remembered = ready(
-            batches, _sightings(cursor), now_utc, timedelta(seconds=settings.watch.quiet_s)
-        )
-        history = History(context.instance, now_utc)
-        found = next_requests(
-            lane_waves(source.name, finished, lambda: inventory.cameras(store, source.name)),
-            history.states,
-        )
-        launch = found.launch[:MOST_RUNS_PER_TICK]
-        add_partitions(context.instance, launch)
-        context.update_cursor(json.dumps({"seen": _as_json(remembered)}))
-        if not launch:
-            growing = len(batches) - len(finished)
-            return dg.SkipReason(_nothing_new(len(batches), growing, settled=found.settled))
-        return dg.SensorResult(run_requests=[run_request(r, history.attempts(r)) for r in launch])
+        return watcher.tick(context)
 
     return watch
+
+
+class _Watcher:
+    """One look at one source."""
+
+    def __init__(self, source: SourceSettings, settings: Settings) -> None:
+        self._source = source
+        self._settings = settings
+        self._store = Store(settings.root)
+
+    def tick(self, context: dg.SensorEvaluationContext) -> Tick:
+        now_utc = datetime.now(UTC)
+        cursor = Cursor.read(context.cursor)
+        if cursor.pausing(now_utc):
+            assert cursor.next_try is not None
+            until = cursor.next_try.isoformat(timespec="seconds")
+            return dg.SkipReason(f"{cursor.reason} Next look after {until}.")
+        for caution in cautions(self._source):
+            context.log.warning(caution)
+        try:
+            batches = look(self._source, self._settings)
+        except AstroAssetsError as error:
+            return self._failed(context, cursor, error, now_utc)
+        cursor = cursor.looked(empty=not batches)
+        told = (
+            self._silence(cursor),
+            absence(self._source, batches, self._store, context.instance, now_utc),
+        )
+        sentences = [sentence for sentence in told if sentence]
+        for sentence in sentences:
+            context.log.warning(sentence)
+        return self._asked_for(context, cursor, batches, now_utc, sentences)
+
+    def _failed(
+        self,
+        context: dg.SensorEvaluationContext,
+        cursor: Cursor,
+        error: AstroAssetsError,
+        now_utc: datetime,
+    ) -> dg.SkipReason:
+        """Later and later; a refusal waits the longest, for somebody has to mend it."""
+        refused = isinstance(error, Permanent)
+        reason = f"{error}. {_AT_ONCE}" if refused else str(error)
+        interval = timedelta(seconds=self._settings.watch.interval_s)
+        cursor = cursor.failed(reason, now_utc, LONGEST_PAUSE if refused else interval)
+        silence = None
+        if isinstance(error, SourceUnreachable):
+            cursor = cursor.silent()
+            silence = self._silence(cursor)
+        context.update_cursor(cursor.text())
+        if silence is None:
+            return dg.SkipReason(reason)
+        context.log.warning(silence)
+        return dg.SkipReason(f"{reason}. {silence}")
+
+    def _silence(self, cursor: Cursor) -> str | None:
+        """Told once, until it comes back: a telescope may be off by day, not for weeks."""
+        source = self._source
+        if not isinstance(source, OftenOff):
+            return None
+        if cursor.empty_looks != source.tell_after_empty_looks:
+            return None
+        return (
+            f"{source.name} was off or empty at {cursor.empty_looks} looks in a row: "
+            "if it should be on, see to it; this is told once"
+        )
+
+    def _asked_for(
+        self,
+        context: dg.SensorEvaluationContext,
+        cursor: Cursor,
+        batches: Sequence[Batch],
+        now_utc: datetime,
+        sentences: Sequence[str],
+    ) -> Tick:
+        """Ask for runs; what is not asked for at this tick is at a later one."""
+        name, instance = self._source.name, context.instance
+        history = History(instance, now_utc)
+        finished, remembered = ready(
+            batches,
+            cursor.seen,
+            now_utc,
+            timedelta(seconds=self._settings.watch.quiet_s),
+            lambda some: _asked(name, some, history),
+        )
+        found = next_requests(
+            lane_waves(name, finished, lambda: inventory.cameras(self._store, name)),
+            history.states,
+        )
+        context.update_cursor(cursor.remembering(remembered).text())
+        if not found.launch:
+            growing = len(batches) - len(finished)
+            reason = _nothing_new(len(batches), growing, settled=found.settled)
+            return dg.SkipReason(" ".join([*sentences, reason]))
+        return dg.SensorResult(run_requests=_launched(found.launch, history, instance))
+
+
+def _asked(source: str, batches: Sequence[Batch], history: History) -> set[str]:
+    requests = {fetch_request(source, batch): batch.key for batch in batches}
+    attempts = history.attempts(list(requests))
+    return {key for request, key in requests.items() if attempts[request]}
+
+
+def _launched(
+    requests: Sequence[Request], history: History, instance: DagsterInstance
+) -> list[dg.RunRequest]:
+    launch = requests[:MOST_RUNS_PER_TICK]
+    add_partitions(instance, launch)
+    attempts = history.attempts(launch)
+    return [run_request(request, attempts[request]) for request in launch]
 
 
 def closing_sensor(settings: Settings, jobs: list[Job]) -> dg.SensorDefinition:
@@ -79,6 +177,9 @@ def closing_sensor(settings: Settings, jobs: list[Job]) -> dg.SensorDefinition:
     )
     def after_sessions(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         end_orphans(context.instance)
+        damaged = inventory.damaged(store)
+        for sentence in damaged:
+            context.log.warning(sentence)
         history = History(context.instance, datetime.now(UTC))
         found = next_requests(
             closing_waves(
@@ -86,41 +187,11 @@ def closing_sensor(settings: Settings, jobs: list[Job]) -> dg.SensorDefinition:
             ),
             history.states,
         )
-        launch = found.launch[:MOST_RUNS_PER_TICK]
-        if not launch:
-            return dg.SkipReason("No target and no night has news.")
-        add_partitions(context.instance, launch)
-        return dg.SensorResult(run_requests=[run_request(r, history.attempts(r)) for r in launch])
+        if not found.launch:
+            return dg.SkipReason(" ".join([*damaged, "No target and no night has news."]))
+        return dg.SensorResult(run_requests=_launched(found.launch, history, context.instance))
 
     return after_sessions
-
-
-def _sightings(cursor: dict[str, Any]) -> dict[str, Sighting]:
-    return {
-        key: Sighting(digest, datetime.fromisoformat(since))
-        for key, (digest, since) in cursor.get("seen", {}).items()
-    }
-
-
-def _as_json(sightings: dict[str, Sighting]) -> dict[str, tuple[str, str]]:
-    return {key: (s.digest, s.since_utc.isoformat()) for key, s in sightings.items()}
-
-
-def _backed_off(
-    cursor: dict[str, Any], error: AstroAssetsError, now_utc: datetime, settings: Settings
-) -> dict[str, Any]:
-    """The cursor after a failed look: twice the pause each time; a refusal waits the longest."""
-    failures = cursor.get("failures", 0) + 1
-    pause = timedelta(seconds=settings.watch.interval_s) * 2 ** min(failures - 1, 10)
-    if isinstance(error, Permanent):
-        pause = LONGEST_PAUSE
-    next_try = now_utc + min(pause, LONGEST_PAUSE)
-    return {
-        "seen": cursor.get("seen", {}),
-        "failures": failures,
-        "next_try": next_try.isoformat(timespec="seconds"),
-        "reason": str(error),
-    }
 
 
 def _nothing_new(batches: int, growing: int, *, settled: bool) -> str:

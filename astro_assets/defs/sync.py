@@ -13,19 +13,19 @@ import dagster as dg
 from dagster import DagsterInstance
 
 from astro_assets.defs import names
+from astro_assets.defs.absence import absence
 from astro_assets.defs.decide import Request, closing_waves, lane_waves, next_requests
 from astro_assets.defs.history import History, add_partitions, run_tags
 from astro_assets.defs.orphans import end_orphans, process_tags
 from astro_assets.errors import AstroAssetsError, SourceUnreachable
-from astro_assets.settings import Settings, SourceSettings
+from astro_assets.settings import OftenOff, Settings, SourceSettings
 from astro_assets.sources.batches import Batch, look
+from astro_assets.sources.cautions import cautions
 from astro_assets.steps import inventory
 from astro_assets.store import Store
 
 RUN_CONFIG = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 _INTERRUPTS = ("KeyboardInterrupt", "DagsterExecutionInterruptedError")
-OFTEN_OFF = ("vespera",)
-"""kinds that are switched off by day; not reaching them is no failure"""
 
 
 @dataclass(slots=True)
@@ -57,21 +57,27 @@ def sync(
     """Look at each source once and run all that is new, sessions first, then what follows."""
     outcome = Outcome()
     end_orphans(instance)
-    history = History(instance, datetime.now(UTC), retry_now=True)
+    now_utc = datetime.now(UTC)
+    history = History(instance, now_utc, retry_now=True)
     runner = _Runner(defs, instance, outcome, tell)
     store = Store(settings.root)
     for source in sources:
         tell(f"{source.name}: looking", outcome.runs, runner.known)
+        outcome.notes += cautions(source)
         try:
             batches = look(source, settings)
         except SourceUnreachable as error:
-            (outcome.skipped if source.kind in OFTEN_OFF else outcome.failures).append(str(error))
+            off = isinstance(source, OftenOff)
+            (outcome.skipped if off else outcome.failures).append(str(error))
             continue
         except AstroAssetsError as error:
             outcome.failures.append(str(error))
             continue
+        missing = absence(source, batches, store, instance, now_utc)
+        outcome.notes += [missing] if missing else []
         _run_lane(source.name, batches, store, history, runner)
     _run_closing(store, history, runner)
+    outcome.failures += inventory.damaged(store)
     tell("done", outcome.runs, runner.known)
     return outcome
 

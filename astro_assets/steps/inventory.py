@@ -5,8 +5,10 @@ Sensors ask this at every look, so it reads small files only and imports no heav
 
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+from astro_assets.errors import BrokenFile
 from astro_assets.steps import provenance, versions
 from astro_assets.store import Store
 
@@ -14,16 +16,56 @@ STACK_STATE = "stack.json"
 COMPOSITE_STATE = "composite.json"
 
 
+_NEEDED = {
+    STACK_STATE: {"source", "session", "night", "target", "filters", "digest"},
+    COMPOSITE_STATE: {"target", "nights", "digest"},
+}
+
+
 def stacks(store: Store) -> Iterator[Mapping[str, Any]]:
-    """What each session's stack says of itself, by source and session."""
-    for path in sorted(store.root.glob(f"stacks/*/*/{STACK_STATE}")):
-        yield json.loads(path.read_text(encoding="utf-8"))
+    """What each session's stack says of itself, by source and session; `damaged` names others."""
+    return (state for state in _states(store, STACK_STATE) if not isinstance(state, BrokenFile))
 
 
 def composites(store: Store) -> Iterator[Mapping[str, Any]]:
-    """What each composite says of itself, by target."""
-    for path in sorted(store.root.glob(f"composites/*/{COMPOSITE_STATE}")):
-        yield json.loads(path.read_text(encoding="utf-8"))
+    """What each composite says of itself, by target; `damaged` names others."""
+    return (state for state in _states(store, COMPOSITE_STATE) if not isinstance(state, BrokenFile))
+
+
+def damaged(store: Store) -> list[str]:
+    """A sentence for each stack or composite that does not say what it is."""
+    return [
+        str(state)
+        for name in (STACK_STATE, COMPOSITE_STATE)
+        for state in _states(store, name)
+        if isinstance(state, BrokenFile)
+    ]
+
+
+def _states(store: Store, name: str) -> Iterator[Mapping[str, Any] | BrokenFile]:
+    pattern = f"stacks/*/*/{name}" if name == STACK_STATE else f"composites/*/{name}"
+    for path in sorted(store.root.glob(pattern)):
+        try:
+            yield read_state(path)
+        except BrokenFile as error:
+            yield error
+
+
+def read_state(path: Path) -> Mapping[str, Any]:
+    """What a product says of itself. Raises `BrokenFile`."""
+    try:
+        state = json.loads(path.read_text(encoding="utf-8"))
+        missing = _NEEDED[path.name] - state.keys()
+    except (OSError, ValueError, AttributeError) as error:
+        reason = str(error)
+    else:
+        if not missing:
+            return dict(state)
+        reason = f"it lacks {', '.join(sorted(missing))}"
+    raise BrokenFile(
+        f"{path} is damaged ({reason}) and left out: delete {path.parent}, then materialize it "
+        "again in the web UI"
+    )
 
 
 def targets(store: Store) -> Mapping[str, str]:

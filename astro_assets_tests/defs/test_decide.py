@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from astro_assets.defs import names
 from astro_assets.defs.decide import (
+    MOST_SIGHTINGS,
     Request,
     Sighting,
     State,
@@ -196,15 +197,27 @@ def test_a_session_is_tagged_as_its_composite_is_called(spelling: str) -> None:
 # Ready
 
 
+def looked(
+    batches: Sequence[Batch],
+    seen: Mapping[str, Sighting],
+    now_utc: datetime,
+    quiet: timedelta,
+    asked: Sequence[Batch] = (),
+) -> tuple[list[Batch], dict[str, Sighting]]:
+    """`ready`, where these batches have been asked for as they are."""
+    keys = {batch.key for batch in asked}
+    return ready(batches, seen, now_utc, quiet, lambda some: keys & {b.key for b in some})
+
+
 def test_a_batch_is_ready_when_the_far_side_says_so() -> None:
     young = batch(modified=[NOW], complete=True)
-    assert ready([young], {}, NOW, QUIET) == ([young], {})
+    assert looked([young], {}, NOW, QUIET) == ([young], {})
 
 
 def test_a_batch_is_ready_when_its_newest_file_is_old() -> None:
     old = batch(modified=[NOW - timedelta(hours=3), NOW - QUIET])
     young = batch(target="M 33", modified=[NOW - timedelta(hours=3), NOW - QUIET / 2])
-    finished, remembered = ready([old, young], {}, NOW, QUIET)
+    finished, remembered = looked([old, young], {}, NOW, QUIET)
     assert finished == [old]
     assert remembered == {young.key: Sighting(young.digest, NOW)}
 
@@ -221,7 +234,7 @@ def test_without_times_to_trust_a_batch_must_look_the_same_for_long(
     found = batch(modified=modified)
     at = []
     for minute in range(12):
-        finished, seen = ready([found], seen, NOW + timedelta(minutes=minute), QUIET)
+        finished, seen = looked([found], seen, NOW + timedelta(minutes=minute), QUIET)
         at.append(bool(finished))
     # Once it is ready it stays so: what follows in its lane needs it in each look.
     assert at == [minute >= 5 for minute in range(12)]
@@ -232,7 +245,7 @@ def test_a_batch_that_grows_begins_to_wait_again() -> None:
     at = []
     for minute in range(12):
         files = [None] * (1 if minute < 4 else 2)
-        finished, seen = ready(
+        finished, seen = looked(
             [batch(modified=files)], seen, NOW + timedelta(minutes=minute), QUIET
         )
         at.append(bool(finished))
@@ -242,14 +255,31 @@ def test_a_batch_that_grows_begins_to_wait_again() -> None:
 def test_one_that_grows_does_not_hold_up_the_others_and_what_is_gone_is_forgotten() -> None:
     old, young = batch(), batch(target="M 33", modified=[NOW])
     gone = {"2026-11-19_M1_T20": Sighting("d", NOW - timedelta(days=1))}
-    finished, remembered = ready([young, old], gone, NOW, QUIET)
+    finished, remembered = looked([young, old], gone, NOW, QUIET)
     assert finished == [old]
     assert list(remembered) == [young.key]
 
 
 def test_without_quiet_time_all_is_ready_at_once() -> None:
     batches = [batch(modified=[None]), batch(target="M 33", modified=[NOW])]
-    assert ready(batches, {}, NOW, timedelta(0))[0] == batches
+    assert looked(batches, {}, NOW, timedelta(0))[0] == batches
+
+
+def test_what_has_been_asked_for_is_ready_and_not_remembered() -> None:
+    undated, other = batch(modified=[None]), batch(target="M 33", modified=[None])
+    finished, remembered = looked([undated, other], {}, NOW, QUIET, asked=[undated])
+    assert finished == [undated]
+    assert list(remembered) == [other.key]
+
+
+def test_so_many_are_remembered_and_those_that_are_keep_their_place() -> None:
+    many = [batch(target=f"NGC {n}", modified=[None]) for n in range(MOST_SIGHTINGS + 5)]
+    last = many[-1]
+    seen = {last.key: Sighting(last.digest, NOW - QUIET)}
+    finished, remembered = looked(many, seen, NOW, QUIET)
+    assert finished == [last]
+    assert len(remembered) == MOST_SIGHTINGS
+    assert last.key in remembered
 
 
 # Names

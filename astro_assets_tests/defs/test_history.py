@@ -159,7 +159,7 @@ def test_another_attempt_has_another_run_key(
 ) -> None:
     keys = set()
     for _ in range(3):
-        attempt = History(instance, datetime.now(UTC)).attempts(request_)
+        attempt = History(instance, datetime.now(UTC)).attempts([request_])[request_]
         keys.add(run_request(request_, attempt).run_key)
         run(request_, "unreachable")
     assert len(keys) == 3

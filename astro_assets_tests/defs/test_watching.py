@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +13,7 @@ from dagster import DagsterInstance
 from astro_assets.settings import load_settings
 from astro_assets.sim.observatory import SimulatedObservatory
 from astro_assets_tests.defs.conftest import Hand
-from astro_assets_tests.sources.conftest import add_itelescope, make_tree
+from astro_assets_tests.sources.conftest import add_itelescope, make_tree, put
 
 SOON = timedelta(minutes=1)
 
@@ -114,6 +114,93 @@ def test_a_wrong_password_is_not_tried_again_at_once(
     before = watched.observatory.requests[source].refused
     hand.tick(f"watch_{source}")
     assert watched.observatory.requests[source].refused == before == 1
+
+
+@pytest.fixture
+def warnings(capsys: pytest.CaptureFixture[str]) -> Callable[[], list[str]]:
+    """The warnings of the ticks since the last call."""
+
+    def told() -> list[str]:
+        lines = capsys.readouterr().err.splitlines()
+        return [line.partition(" WARNING - ")[2] for line in lines if " WARNING - " in line]
+
+    return told
+
+
+def test_a_refusal_says_how_to_look_again_at_once(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIM_PI_PASSWORD", "wrong")
+    hand = watched.hand()
+    _, reason = hand.tick("watch_pi")
+    assert reason
+    assert "astro-assets sync, or reset this sensor's cursor" in reason
+    hand.cursors.clear()
+    monkeypatch.undo()
+    for name, value in watched.observatory.environment.items():
+        monkeypatch.setenv(name, value)
+    requests, _ = watched.hand(quiet_s=0).tick("watch_pi")
+    assert requests
+
+
+def test_a_telescope_that_stays_off_is_told_once_until_it_comes_back(
+    watched: Watched, warnings: Callable[[], list[str]]
+) -> None:
+    hand = watched.hand(quiet_s=0)
+    sensor = "watch_vespera"
+    for _ in range(2):
+        watched.observatory.stop("vespera")
+        told = []
+        for _ in range(15):
+            _, reason = hand.tick(sensor)
+            told.append("10 looks in a row" in str(reason))
+            assert warnings() == ([reason.partition(". ")[2]] if told[-1] and reason else [])
+            due(hand, sensor)
+        assert told.index(True) == 9
+        assert told.count(True) == 1
+        watched.observatory.start("vespera")
+        hand.tick(sensor)
+
+
+def test_other_sources_that_are_off_have_no_such_counter(
+    watched: Watched, warnings: Callable[[], list[str]]
+) -> None:
+    hand = watched.hand()
+    watched.observatory.stop("pi")
+    for _ in range(12):
+        hand.tick("watch_pi")
+        due(hand, "watch_pi")
+    assert warnings() == []
+
+
+def test_a_listing_that_lost_most_is_told_and_nothing_is_inferred(
+    watched: Watched, warnings: Callable[[], list[str]], tmp_path: Path
+) -> None:
+    hand = watched.hand(quiet_s=0)
+    sensor = "watch_itelescope"
+    served = watched.observatory.root / "served/itelescope"
+    first, _ = hand.tick(sensor)
+    hidden = tmp_path / "hidden"
+    (served / "T20").rename(hidden)
+    # Nothing of it is here yet: an empty server is an empty server.
+    assert hand.tick(sensor)[1] == "Nothing new in 0 sessions and calibration sets."
+    hidden.rename(served / "T20")
+    hand.tick(sensor)
+    raw = Path(tmp_path / "data/raw/itelescope/2026-11-20_NGC7000_T20")
+    put(raw / "manifest.json", "{}")
+    (served / "T20").rename(hidden)
+    for _ in range(2):
+        _, reason = hand.tick(sensor)
+        assert reason
+        assert "itelescope lists nothing where it listed 2 or more before" in reason
+        assert reason.endswith("Nothing new in 0 sessions and calibration sets.")
+        (said,) = warnings()
+        assert said in reason
+    assert list(raw.iterdir()) == [raw / "manifest.json"]
+    hidden.rename(served / "T20")
+    again, _ = hand.tick(sensor)
+    assert again == first
+    assert warnings() == []
 
 
 def test_a_secret_that_is_not_set_names_its_variable(
