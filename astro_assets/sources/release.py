@@ -7,7 +7,8 @@ A file is deleted only if all of this holds; whatever cannot be found out counts
 
 - the server told its length; that many bytes were published, and are intact on our disk
 - a second download, on another connection, gives the same bytes
-- the server told the file's size and time, the same before that download and right before deletion
+- the server tells the file's size and time; they are those that were fetched, before that second
+  download as well as right before the deletion
 - the whole batch is listed as it was before the fetch: nothing of it is still being written
 """
 
@@ -34,7 +35,7 @@ from astro_assets.sources.protocol import (
     Statting,
     Transport,
 )
-from astro_assets.sources.records import LocalFile, Record, Status
+from astro_assets.sources.records import LocalFile, Record, Status, same_time
 from astro_assets.sources.throttle import Throttle
 from astro_assets.store import Store, sha256_of
 
@@ -153,11 +154,7 @@ class _Deletion:
         seen = self._far.stat(held.file)
         if seen is None:
             return
-        size_bytes = held.record.size_bytes
-        if (
-            None in (size_bytes, seen.size_bytes, seen.modified_utc)
-            or seen.size_bytes != size_bytes
-        ):
+        if not _as_fetched(seen, held.record):
             self._stays(f"{name} does not show the size and time that it was fetched with")
         elif not all(_intact(self._folder, file) for file in held.record.files):
             self._stays(_damaged(held))
@@ -270,6 +267,21 @@ def _intact(folder: Path, file: LocalFile, hashed_before: bool = False) -> bool:
 
 def _damaged(held: _Held) -> str:
     return f"{held.record.path} is not here any more as it was published: look at it"
+
+
+def _as_fetched(seen: RemoteFile, record: Record) -> bool:
+    """Whether size and time are told, and are those that were listed when the file was fetched.
+
+    Some listings tell no seconds, where a look at one file does.
+    """
+    listed = record.modified_utc
+    if None in (seen.size_bytes, seen.modified_utc, record.size_bytes, listed):
+        return False
+    whole_minute = listed is not None and listed.second == listed.microsecond == 0
+    told = seen.modified_utc
+    if whole_minute and told is not None:
+        told = told.replace(second=0, microsecond=0)
+    return seen.size_bytes == record.size_bytes and same_time(told, listed)
 
 
 def _look(file: RemoteFile) -> tuple[int | None, datetime | None]:
