@@ -1,6 +1,6 @@
 VENV := .venv
 BIN := $(VENV)/bin
-.PHONY: setup check test demo
+.PHONY: setup check test faults demo
 
 setup: $(VENV)/ready
 
@@ -15,6 +15,10 @@ check: setup
 
 test: setup
 	$(BIN)/pytest -n 2 --dist loadfile
+
+# Every fault against every source that it can happen to; what was seen goes into the page.
+faults: setup
+	$(BIN)/pytest astro_assets_tests/faults -n 2 --dist loadfile --faults-table docs/faults.md
 
 demo: setup
 	$(BIN)/astro-assets demo $(if $(EXIT),--exit)
