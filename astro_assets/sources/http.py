@@ -5,6 +5,7 @@ take. What does not: what a site's pages and calls mean (`telescope_org_calls`).
 """
 
 import codecs
+import logging
 import ssl
 import time
 from collections.abc import Iterator, Mapping
@@ -12,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -32,6 +32,10 @@ _TRIES_WHEN_BUSY = 3
 _BUSY = (429, 503)
 _SAME_METHOD = (307, 308)
 _CHUNK = 2**18
+
+for _library in ("httpx", "httpcore"):
+    # They tell every header to whoever asks for details, cookies among them.
+    logging.getLogger(_library).setLevel(logging.WARNING)
 
 _resting: dict[str, float] = {}
 """By host: the moment (monotonic) until which it does not want to be asked. Of this process,
@@ -71,7 +75,7 @@ class WebSession:
         self._trust = trust
         self._client = httpx.Client(
             base_url=f"https://{host}:{port}/",
-            verify=client_context(trust.ca_file, name),
+            verify=client_context(trust, name),
             follow_redirects=False,
             # What is packed could swell without bound; nothing here is worth packing.
             headers={"Accept-Encoding": "identity"},
@@ -114,7 +118,7 @@ class WebSession:
         try:
             yield Body(response.status_code, response)
         except httpx.TransportError as error:
-            raise self._broken_off(error) from error
+            raise self._broken_off(error) from _quotable(error)
         finally:
             response.close()
 
@@ -142,7 +146,7 @@ class WebSession:
                         "look at it in a browser"
                     )
         except httpx.TransportError as error:
-            raise self._unreachable(error) from error
+            raise self._unreachable(error) from _quotable(error)
         finally:
             response.close()
         return Page(response.status_code, content.decode(_encoding(response), "replace"))
@@ -178,10 +182,10 @@ class WebSession:
     def _refuse_elsewhere(self, target: httpx.URL, leads: str) -> None:
         here = (self._host.lower(), self._port)
         if target.scheme != "https" or (target.host, target.port or 443) != here:
-            away = urlsplit(str(target)).hostname or "elsewhere"
+            # Not whither: the address is the server's own text, and may echo anything.
             raise IdentityRefused(
-                f"{self.where} {leads} to {target.scheme}://{away}: nothing was sent there; "
-                "look at it in a browser"
+                f"{self.where} {leads} to another host, or away from HTTPS: nothing was sent "
+                "there; look at it in a browser"
             )
 
     def _patiently(self, request: httpx.Request, tries: int) -> httpx.Response:
@@ -191,7 +195,7 @@ class WebSession:
             try:
                 response = self._client.send(request, stream=True)
             except httpx.TransportError as error:
-                raise self._unreachable(error) from error
+                raise self._unreachable(error) from _quotable(error)
             if response.status_code not in _BUSY:
                 break
             response.close()
@@ -219,12 +223,11 @@ class WebSession:
         cause: BaseException | None = error
         while cause is not None:
             if isinstance(cause, ssl.SSLCertVerificationError):
-                return no_trust(self.where, cause.verify_message, self._trust.ca_file)
+                return no_trust(self.where, cause, self._trust)
             cause = cause.__cause__ or cause.__context__
         if isinstance(error, httpx.TimeoutException):
             return SourceUnreachable(f"{self.where} does not answer in time")
         if isinstance(error, httpx.RemoteProtocolError):
-            # Its text may quote what the server sent.
             return SourceUnreachable(
                 f"{self.where} broke off its answer: the next look tries again"
             )
@@ -236,6 +239,11 @@ class WebSession:
         if isinstance(error, httpx.TimeoutException):
             return SourceUnreachable(f"{self.where} does not go on in time")
         return TransferCut(f"{self.where} broke off in the middle of a file")
+
+
+def _quotable(error: httpx.TransportError) -> httpx.TransportError | None:
+    """The error as a cause to show, unless its text quotes what the server sent."""
+    return None if isinstance(error, httpx.RemoteProtocolError) else error
 
 
 def _encoding(response: httpx.Response) -> str:
