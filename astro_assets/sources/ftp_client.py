@@ -9,7 +9,6 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from astro_assets.errors import (
     BrokenFile,
@@ -19,6 +18,7 @@ from astro_assets.errors import (
     SourceUnreachable,
     Transient,
 )
+from astro_assets.settings.models import Trust
 from astro_assets.sources.paths import spelled
 from astro_assets.sources.tls import client_context, no_trust
 
@@ -39,7 +39,7 @@ class FtpServer:
     login_hint: str
     password: str = field(repr=False)
     tls: bool = False
-    ca_file: Path | None = None
+    trust: Trust = field(default_factory=Trust)
 
     @property
     def where(self) -> str:
@@ -54,7 +54,7 @@ def open_client(server: FtpServer) -> ftplib.FTP:
     SourceUnreachable, LoginRefused
     IdentityRefused : before the password was sent
     """
-    client = TlsClient(client_context(server.ca_file, server.name)) if server.tls else PlainClient()
+    client = TlsClient(client_context(server.trust, server.name)) if server.tls else PlainClient()
     try:
         with translated(server):
             client.connect(server.host, server.port, timeout=LISTING_TIMEOUT_S)
@@ -185,7 +185,7 @@ def translated(
     try:
         yield
     except ssl.SSLCertVerificationError as error:
-        raise no_trust(server.where, error.verify_message, server.ca_file) from error
+        raise no_trust(server.where, error, server.trust) from error
     except ftplib.error_perm as error:
         text = f"{subject} is not handed over ({_reply(error, server)})"
         if file:

@@ -189,7 +189,7 @@ def connect(source: ItelescopeSource, secrets: Secrets) -> Transport:
         password=password,
         login_hint=f"check the variables {source.user_env} and {source.password_env}",
         tls=True,
-        ca_file=source.ca_file,
+        trust=source,
     )
     return FtpTransport(server, enters=_enters(source))
 

@@ -16,6 +16,7 @@ from astro_assets.errors import (
     Transient,
 )
 from astro_assets.frame import FrameKind
+from astro_assets.settings.models import Trust
 from astro_assets.sim.servers.certificates import make_certificates
 from astro_assets.sources import ftp
 from astro_assets.sources.batches import Batch
@@ -210,7 +211,7 @@ def test_a_cut_without_goodbye_is_a_cut(
     tmp_path: Path, tls: Callable[[], tuple[Script, Path]]
 ) -> None:
     script, ca_file = tls()
-    with scripted(script, tls=True, ca_file=ca_file) as transport:
+    with scripted(script, tls=True, trust=Trust(ca_file=ca_file)) as transport:
         with transport:
             (file,) = transport.list()
         # Of unknown length: nothing but the missing good-bye tells that half is missing.
@@ -237,7 +238,7 @@ def test_no_tls_no_data(
     for name, value in change.items():
         setattr(script, name, value)
     with (
-        scripted(script, tls=True, ca_file=ca_file) as transport,
+        scripted(script, tls=True, trust=Trust(ca_file=ca_file)) as transport,
         pytest.raises(IdentityRefused, match=sentence),
         transport,
     ):
@@ -252,9 +253,9 @@ def test_a_wrong_certificate_gets_no_password(
     tmp_path: Path, tls: Callable[[], tuple[Script, Path]], wrong: str
 ) -> None:
     script, ca_file = tls()
-    more: dict[str, object] = {"ca_file": ca_file, "host": "127.0.0.2"}
+    more: dict[str, object] = {"trust": Trust(ca_file=ca_file), "host": "127.0.0.2"}
     if wrong == "authority":
-        more = {"ca_file": make_certificates(tmp_path / "other").ca_file}
+        more = {"trust": Trust(ca_file=make_certificates(tmp_path / "other").ca_file)}
     # The certificate speaks of localhost and of 127.0.0.1 alone.
     with ScriptedFtp(script, "127.0.0.2" if wrong == "host" else "127.0.0.1") as running:
         transport = FtpTransport(server(running.port, tls=True, **more))

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from astro_assets.frame import FrameKind
+from astro_assets.settings.models import Trust
 from astro_assets.sim.servers.certificates import make_certificates
 from astro_assets.sources.batches import Batch
 from astro_assets.sources.fetch import fetch_batch
@@ -59,7 +60,7 @@ def server(tmp_path: Path) -> Iterator[FtpServer]:
             password="x",
             login_hint="",
             tls=True,
-            ca_file=certificates.ca_file,
+            trust=Trust(ca_file=certificates.ca_file),
         )
     finally:
         process.terminate()
