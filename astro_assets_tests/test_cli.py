@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from astro_assets import __version__, cli
 from astro_assets.settings import SETTINGS_VARIABLE, load_settings
 from astro_assets.sim.night import make_night
+from astro_assets.sim.observatory import SimulatedObservatory
 from astro_assets_tests.defs.conftest import SITE
 
 HEAD = f'root = "data"\n{SITE}'
@@ -64,7 +65,7 @@ def port_that_nobody_serves() -> int:
 def test_help_names_every_command(typed: Typed) -> None:
     result = typed("--help")
     assert result.exit_code == 0
-    for command in ("sync", "demo", "simulate", "init"):
+    for command in ("sync", "check", "demo", "simulate", "init"):
         assert command in result.output
         said = typed(command, "--help")
         assert said.exit_code == 0
@@ -201,6 +202,73 @@ def test_brackets_in_a_sentence_are_shown_as_they_stand(
     result = typed("sync")
     assert result.exit_code == 1
     assert "[/red] of [bold]mine" in result.stderr
+
+
+# check
+
+
+def test_check_shows_a_tick_or_a_sentence_for_each_step(typed: Typed, here: Path) -> None:
+    telescope = '[[sources]]\nname = "far"\nkind = "vespera"\nhost = "localhost"\nport = {}\n'
+    settings(here, HEAD + FOLDER + telescope.format(port_that_nobody_serves()))
+    result = typed("check")
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert lines[0] == "archive, folder"
+    assert lines[1].startswith("  ✓ settings")
+    assert f"  ✓ folder      {here / 'frames'}" in lines
+    assert "  – log-in" in lines
+    assert "no fault" in result.stdout
+
+
+def test_check_fails_when_a_step_does(typed: Typed, here: Path) -> None:
+    (here / "frames").rmdir()
+    settings(here, HEAD + FOLDER)
+    result = typed("check", "archive")
+    assert result.exit_code == 1
+    assert "  ✗ folder" in result.stdout
+    assert "  – listing" in result.stdout.splitlines()
+
+
+def test_check_of_a_source_that_is_switched_off_is_made_when_it_is_named(
+    typed: Typed, here: Path
+) -> None:
+    settings(here, HEAD + FOLDER + "enabled = false\n")
+    result = typed("check", "archive")
+    assert result.exit_code == 0
+    assert "archive, folder, switched off in the settings" in result.stdout
+    assert typed("check").exit_code == 1
+
+
+def test_check_tells_a_typo_in_one_source_and_checks_the_others(typed: Typed, here: Path) -> None:
+    settings(here, HEAD + FOLDER + '[[sources]]\nname = "garden"\nkind = "po"\n')
+    result = typed("check")
+    assert result.exit_code == 1
+    assert "sources[2] (garden)" in result.stderr
+    assert "✓ folder" in result.stdout
+
+
+def test_check_trust_stores_a_host_key_only_when_it_may(
+    typed: Typed, here: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    root = tmp_path_factory.mktemp("pi")
+    (root / "served/pi/captures").mkdir(parents=True)
+    with SimulatedObservatory(root) as observatory:
+        observatory.write_environment(here / ".env")
+        text = observatory.settings_toml(here / "data")
+        settings(here, text.replace(str(observatory.known_hosts), "hosts"))
+        unknown = typed("check", "pi")
+        assert unknown.exit_code == 1
+        assert "astro-assets check pi --trust" in " ".join(unknown.stdout.split())
+        nobody = typed("check", "pi", "--trust")
+        assert nobody.exit_code == 1
+        assert "SHA256:" in nobody.stdout
+        assert "add --yes" in " ".join(nobody.stdout.split())
+        assert not (here / "hosts").exists()
+        agreed = typed("check", "pi", "--trust", "--yes")
+        assert agreed.exit_code == 0, agreed.output
+        assert "ssh-ed25519 SHA256:" in agreed.stdout
+        assert typed("check", "pi").exit_code == 0
+        assert typed("check", "--yes").exit_code == 2
 
 
 # demo and simulate

@@ -1,11 +1,11 @@
 """`astro-assets check`: can the sources be used, and if not, what is to be done."""
 
 import sys
+import textwrap
 from collections.abc import Iterable
 
 import click
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from astro_assets.cli.sync import chosen_sources
@@ -47,16 +47,23 @@ def _to_check(settings: Settings, names: tuple[str, ...]) -> list[SourceSettings
 
 def _show(console: Console, source: SourceSettings, steps: Iterable[Step]) -> bool:
     """Print a source's steps as they are done. Returns whether one failed."""
-    off = "" if source.enabled else " (switched off in the settings)"
-    console.print(Text.assemble((source.name, "bold"), f" · {source.kind}{off}"))
+    kind = "" if source.kind == source.name else f", {source.kind}"
+    off = "" if source.enabled else ", switched off in the settings"
+    console.print(Text.assemble((source.name, "bold"), f"{kind}{off}"))
     failed = False
     for step in steps:
-        line = Table.grid(padding=(0, 1))
-        line.add_column(width=3, justify="right")
-        line.add_column(width=_NAME_WIDTH)
-        line.add_column(overflow="fold")
-        line.add_row(Text(step.mark, style=_COLOURS[step.mark]), step.name, Text(step.sentence))
-        console.print(line)
+        label = f"  {step.mark} {step.name:<{_NAME_WIDTH}} "
+        told = textwrap.fill(
+            step.sentence,
+            console.width,
+            initial_indent=label,
+            subsequent_indent=" " * len(label),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        line = Text(told or label.rstrip())
+        line.stylize(_COLOURS[step.mark], 0, len(label) if step.mark is Mark.GOOD else None)
+        console.print(line, soft_wrap=True)
         failed |= step.mark is Mark.FAILED
     console.print()
     return failed

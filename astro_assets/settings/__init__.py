@@ -17,6 +17,7 @@ from astro_assets.settings.models import (
     Solving,
     SourceSettings,
     TelescopeOrgSource,
+    Trust,
     VesperaSource,
     Watch,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "Solving",
     "SourceSettings",
     "TelescopeOrgSource",
+    "Trust",
     "VesperaSource",
     "Watch",
     "load_settings",

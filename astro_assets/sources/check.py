@@ -21,7 +21,7 @@ from astro_assets.errors import (
     StorageFailed,
 )
 from astro_assets.frame import FrameKind
-from astro_assets.settings import OftenOff, Settings, SourceSettings
+from astro_assets.settings import OftenOff, Settings, SourceSettings, Trust
 from astro_assets.sources.batches import Batch, look
 from astro_assets.sources.cautions import cautions
 from astro_assets.sources.identity import Identity
@@ -110,7 +110,8 @@ class _Check:
             yield "connection", self._port_answers
         ask = self._kind.identity
         if ask is not None:
-            yield "identity", partial(self._is_trusted, ask)
+            what = "certificate" if isinstance(self._source, Trust) else "host key"
+            yield what, partial(self._is_trusted, ask)
         yield ("log-in" if self._host else "folder"), self._lets_in
         yield "listing", self._lists
         yield "disk", self._has_room
@@ -166,17 +167,20 @@ class _Check:
             self._try_log_in()
         if isinstance(self._refusal, IdentityRefused):
             raise self._refusal
-        sentences = [f"{shown.what}: {shown.sentence}", *cautions(self._source)]
-        mark = Mark.GOOD if len(sentences) == 1 else Mark.WARNING
-        return mark, ". ".join(sentences)
+        dangers = [_without_name(caution, self._source) for caution in cautions(self._source)]
+        mark = Mark.WARNING if dangers else Mark.GOOD
+        return mark, ". ".join([shown.sentence, *dangers])
 
     def _trusted_now(self, shown: Identity, refusal: IdentityRefused) -> None:
-        if self._approve is None or shown.store is None or not self._approve(shown):
+        """Store a host key that somebody has agreed to. Raises `IdentityRefused` otherwise."""
+        if shown.store is None:
             reason = _without_name(str(refusal), self._source)
             raise IdentityRefused(
-                f"{shown.what}: {shown.sentence}. {reason}. If you have compared it and trust it: "
-                f"{shown.remedy}"
+                f"{reason}. It is: {shown.sentence}. Once you have compared it, this line trusts "
+                f"just this one: {shown.remedy}"
             ) from refusal
+        if self._approve is None or not self._approve(shown):
+            raise refusal
         shown.store()
 
     def _try_log_in(self) -> None:
@@ -207,10 +211,13 @@ class _Check:
             return Mark.WARNING, _NOTHING_LISTED
         sessions = sum(batch.kind is FrameKind.LIGHT for batch in self._batches)
         sets = len(self._batches) - sessions
-        return Mark.GOOD, (
-            f"{files} files in {sessions} sessions and {sets} calibration sets, "
-            f"{_size(self._to_fetch())} to fetch"
+        sentence = (
+            f"{_count(files, 'file')} in {_count(sessions, 'session')} and "
+            f"{_count(sets, 'calibration set')}"
         )
+        if any(file.size_bytes is None for batch in self._batches for file in batch.files):
+            return Mark.GOOD, sentence
+        return Mark.GOOD, f"{sentence}, {_size(self._to_fetch())} to fetch"
 
     def _has_room(self) -> Found:
         root = self._settings.root
@@ -240,6 +247,10 @@ class _Check:
 def _without_name(sentence: str, source: SourceSettings) -> str:
     """The steps stand under the source's name already."""
     return sentence.removeprefix(f"{source.name}: ")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _size(size_bytes: float) -> str:
