@@ -7,7 +7,7 @@ what is done with the pixels.
 import hashlib
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -15,8 +15,9 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from astro_assets.errors import BrokenFile
-from astro_assets.frame import Frame, frame_from_header
+from astro_assets.frame import Frame, frame_from_header, key_part
 from astro_assets.sources.manifest import Manifest, Record
+from astro_assets.steps.planes import filters_of_planes
 from astro_assets.store import Store, read_image
 
 _DIGITS_OF_A_TIME = 12
@@ -31,12 +32,14 @@ class RawFrame:
     path : the file
     sha256 : of the file
     facts : FITS keywords that its name, its path and its server know
+    plane : which plane of a cube it is, and its filter
     """
 
     name: str
     path: Path
     sha256: str
     facts: Mapping[str, str]
+    plane: tuple[int, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +52,12 @@ class OpenedFrame:
 
 
 def raw_frames(store: Store, source: str, batch: str) -> list[RawFrame]:
-    """The published frames of a batch, sorted by path."""
+    """The published frames of a batch, sorted by path; each plane of a cube is a frame."""
     folder = store.raw(source, batch)
     manifest = Manifest.load(folder)
     frames = sorted(manifest.frames(), key=lambda frame: frame.file.path) if manifest else []
     stems = Counter(PurePosixPath(frame.file.path).stem for frame in frames)
-    return [
+    whole = (
         RawFrame(
             name=_product_name(frame.file.path, stems),
             path=folder / frame.file.path,
@@ -62,7 +65,18 @@ def raw_frames(store: Store, source: str, batch: str) -> list[RawFrame]:
             facts=frame.facts,
         )
         for frame in frames
+    )
+    return [part for frame in whole for part in _planes(frame)]
+
+
+def _planes(raw: RawFrame) -> list[RawFrame]:
+    """The frame itself, or the planes of a cube."""
+    planes = enumerate(filters_of_planes(raw.path))
+    parts = [
+        replace(raw, name=f"{raw.name}-{key_part(name)}", plane=(number, name))
+        for number, name in planes
     ]
+    return parts or [raw]
 
 
 def quarantined(store: Store, source: str, batch: str) -> tuple[Record, ...]:
@@ -91,6 +105,9 @@ def open_raw(raw: RawFrame) -> OpenedFrame:
     MissingHeader : a keyword is blank that nothing can fill
     """
     file = read_image(raw.path)
+    if raw.plane is not None:
+        file.header["FILTER"] = raw.plane[1]
+        file = replace(file, image=file.image[raw.plane[0]])
     if file.image.ndim != 2:
         raise BrokenFile(
             f"{raw.path.name} has {file.image.ndim} axes {file.image.shape} where a frame has two: "
