@@ -218,6 +218,8 @@ class PiSource(BaseSource):
     known_hosts: LocalPath = Path("~/.ssh/known_hosts")
     path: str = "captures"
     """the folder on the Pi that holds one folder per night"""
+    manifest: bool = True
+    """the program there writes down which frames are finished; without, all that lies there"""
 
 
 class FolderSource(BaseSource):

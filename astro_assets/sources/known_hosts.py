@@ -1,7 +1,6 @@
 """Which host key a Pi may show: the file `known_hosts`, read and added to.
 
-What belongs here: who is trusted, and how somebody comes to be. What does not: log-in and files
-(`sftp`).
+What belongs here: who is trusted, and how somebody comes to be. What does not: log-in (`ssh`).
 """
 
 import os

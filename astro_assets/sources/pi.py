@@ -1,38 +1,62 @@
-"""The Raspberry Pi's naming rules: folders by night, each with a manifest of finished frames.
+"""The Raspberry Pi: folders by night, each with a manifest of finished frames, or without.
 
-What belongs here: what a Pi's manifest says. What does not: SSH (`sftp`), the Pi's own program
-(`capture`).
+What belongs here: which files are frames, and where they belong. What does not: SSH (`sftp`), what
+a manifest says (`pi_manifest`), the Pi's own program (`capture`).
 """
 
-import json
 import logging
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from astro_assets.frame import FrameKind, kind_from_text
 from astro_assets.settings import PiSource, Secrets
 from astro_assets.sources.configuration import configuration
 from astro_assets.sources.identity import ssh_host_key
-from astro_assets.sources.paths import is_fits, is_tiff, spelled
-from astro_assets.sources.protocol import Kind, Placement, RemoteFile, Sink, Transport
+from astro_assets.sources.paths import is_frame, stem
+from astro_assets.sources.pi_confirm import confirm
+from astro_assets.sources.pi_headers import Headers
+from astro_assets.sources.pi_manifest import MANIFEST, STATUS, is_done, parse_manifest
+from astro_assets.sources.protocol import (
+    Confirmed,
+    Kind,
+    Placement,
+    RemoteFile,
+    Sink,
+    Transport,
+)
 from astro_assets.sources.sftp import SftpSession
+from astro_assets.sources.sftp_files import Status
 
 log = logging.getLogger(__name__)
 
-MANIFEST = "manifest.jsonl"
-STATUS = "status.json"
-_NIGHT = re.compile(r"\d{4}-\d\d-\d\d")
+_NIGHT = re.compile(r"(\d{4}-\d\d-\d\d)(?:_\d+)?")
+"""with the number of a second run on the same evening"""
+_SIDECAR = ".json"
+_STATUS_BYTES = 2**16
+
+_as_fetched: dict[tuple[str, str], Status] = {}
+"""What the servers said of the files that this process has fetched, until they are confirmed."""
 
 
 class PiTransport:
-    """Lists what the manifests of all nights hold; a frame that is not in one is not finished."""
+    """Lists what the manifests of all nights hold; a frame that is not in one is not finished.
+
+    Without manifests, by setting, it lists every frame below the nights' folders.
+    """
 
     def __init__(self, source: PiSource, secrets: Secrets) -> None:
         self._root = source.path.rstrip("/")
+        self._manifest = source.manifest
         self._session = SftpSession(source, secrets)
+        self._folder: Path | None = None
+
+    def remember_in(self, folder: Path) -> None:
+        self._folder = folder
 
     def __enter__(self) -> Self:
         self._session.__enter__()
@@ -47,93 +71,115 @@ class PiTransport:
         self._session.__exit__(kind, error, trace)
 
     def list(self) -> list[RemoteFile]:
-        nights = [name for name in self._session.names(self._root) if _NIGHT.fullmatch(name)]
-        return [file for night in nights for file in self._night(night)]
+        headers = Headers(self._session, self._folder)
+        seen = False
+        try:
+            files = list(self._files(headers))
+            seen = True
+        finally:
+            headers.save(all_seen=seen)
+        return files
+
+    def stat(self, file: RemoteFile) -> RemoteFile | None:
+        status = self._session.status(self._path(file.path))
+        if status is None:
+            return None
+        moment = _moment(status)
+        return replace(file, size_bytes=status.size_bytes, modified_utc=moment, sha256=None)
 
     def download(self, file: RemoteFile, sink: Sink) -> None:
-        self._session.download(f"{self._root}/{file.path}", sink)
+        status = self._session.download(self._path(file.path), sink, file)
+        if file.sha256 is not None:
+            _as_fetched[self._session.where, file.path] = status
 
-    def _night(self, night: str) -> Sequence[RemoteFile]:
+    def confirm(self, files: Sequence[Confirmed]) -> None:
+        """Tell the Pi by hash; one without manifests has no use for that."""
+        if not self._manifest:
+            return
+        where = self._session.where
+        confirm(self._session, self._root, files, lambda path: _as_fetched.get((where, path)))
+        for file in files:
+            _as_fetched.pop((where, file.path), None)
+
+    def _path(self, path: str) -> str:
+        return f"{self._root}/{path}"
+
+    def _files(self, headers: Headers) -> Iterator[RemoteFile]:
+        for name, status in self._session.entries(self._root):
+            if not _NIGHT.fullmatch(name) or status.is_file:
+                continue
+            if self._manifest:
+                yield from self._listed(name, headers)
+            else:
+                yield from self._lying(name, headers)
+
+    def _listed(self, night: str, headers: Headers) -> Iterator[RemoteFile]:
+        """The frames that the night's manifest names."""
         # The state first: frames that come between the two looks then belong to an open night.
-        done = is_done(self._session.text(f"{self._root}/{night}/{STATUS}"))
-        manifest = self._session.text(f"{self._root}/{night}/{MANIFEST}") or ""
-        return list(parse_manifest(night, manifest, done))
-
-
-def is_done(status: str | None) -> bool:
-    """Whether ``status.json`` says that the night is over."""
-    try:
-        content = json.loads(status or "{}")
-    except ValueError:
-        return False
-    return isinstance(content, dict) and content.get("phase") == "done"
-
-
-def parse_manifest(night: str, text: str, done: bool) -> Iterator[RemoteFile]:
-    """The files of a manifest. A last line without its end is still being written.
-
-    A file that is named again (taken once more) counts as named last.
-    """
-    files: dict[str, RemoteFile] = {}
-    for line in text.split("\n")[:-1]:
-        file = _parse_line(night, line, done) if line.strip() else None
-        if file is not None:
-            files[file.path] = file
-        elif line.strip():
+        status = self._session.head(self._path(f"{night}/{STATUS}"), _STATUS_BYTES)
+        done = status is not None and is_done(status)
+        lines = self._session.lines(self._path(f"{night}/{MANIFEST}"))
+        if lines is None and status is None:
             log.warning(
-                "the manifest of night %s has a line that is not understood: %r", night, line
-            )
-    yield from files.values()
+                "%s: the night %s has no %s, nothing of it is fetched: if no program there writes "
+                "one, set manifest = false",
+                self._session.where, night, MANIFEST,
+            )  # fmt: skip
+        for file in parse_manifest(night, lines or (), done=done):
+            if file.facts or not is_frame(file.path):
+                yield file
+            else:
+                path = self._path(file.path)
+                sidecars = [f"{path}{_SIDECAR}", f"{stem(path)}{_SIDECAR}"]
+                yield replace(file, facts=headers.facts(path, file.sha256 or "", sidecars))
+
+    def _lying(self, folder: str, headers: Headers) -> Iterator[RemoteFile]:
+        """The frames that lie in a folder and below it."""
+        entries = dict(self._session.entries(self._path(folder)))
+        for name, status in entries.items():
+            if name.startswith("."):
+                continue
+            if status.is_folder:
+                yield from self._lying(f"{folder}/{name}", headers)
+            elif status.is_file and is_frame(name):
+                beside = (f"{name}{_SIDECAR}", f"{stem(name)}{_SIDECAR}")
+                sidecars = [sidecar for sidecar in beside if sidecar in entries]
+                version = repr([status, *(entries[sidecar] for sidecar in sidecars)])
+                path = self._path(f"{folder}/{name}")
+                found = [self._path(f"{folder}/{sidecar}") for sidecar in sidecars]
+                yield RemoteFile(
+                    path=f"{folder}/{name}",
+                    size_bytes=status.size_bytes,
+                    modified_utc=_moment(status),
+                    facts=headers.facts(path, version, found),
+                )
 
 
-def _parse_line(night: str, line: str, done: bool) -> RemoteFile | None:
-    try:
-        entry: Any = json.loads(line)
-        name, size, sha256 = entry["file"], entry["size"], entry["sha256"]
-        facts = {
-            spelled(str(key)): spelled(str(value)) for key, value in entry.get("facts", {}).items()
-        }
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+def _moment(status: Status) -> datetime | None:
+    if status.modified_s is None:
         return None
-    if not (isinstance(name, str) and name and isinstance(size, int) and isinstance(sha256, str)):
-        return None
-    return RemoteFile(
-        path=f"{night}/{name}",
-        size_bytes=size,
-        modified_utc=_moment(entry.get("time")),
-        facts=facts,
-        sha256=spelled(sha256).lower(),
-        complete=done,
-    )
-
-
-def _moment(text: object) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return datetime.fromtimestamp(status.modified_s, UTC)
 
 
 def place(file: RemoteFile, timezone: str) -> Placement | None:
-    """Place a frame by its folder's night and by what the manifest says of it."""
+    """Place a frame by its folder's night and by what manifest, sidecar or header say of it."""
     del timezone
-    if not (is_fits(file.path) or is_tiff(file.path)):
+    if not is_frame(file.path):
         return None
     facts = file.facts
-    kind = kind_from_text(facts.get("IMAGETYP") or "light")
+    kind = kind_from_text(facts.get("IMAGETYP") or facts.get("FRAME") or "light")
     return Placement(
         kind=kind,
         night=_date(file.path.split("/", 1)[0]),
         target=(facts.get("OBJECT") or "unknown") if kind is FrameKind.LIGHT else None,
-        instrument=facts.get("INSTRUME") or "camera",
+        instrument=facts.get("INSTRUME") or facts.get("TELESCOP") or "camera",
         configuration=configuration(kind, facts),
     )
 
 
 def _date(night: str) -> date:
     try:
-        return date.fromisoformat(night)
+        return date.fromisoformat(night[:10])
     except ValueError:
         return date(1970, 1, 1)
 

@@ -1,12 +1,13 @@
-"""SSH and SFTP, with `paramiko`: for files, and for one command.
+"""Files on one host by SFTP: listed, read, written, and what goes wrong as our own errors.
 
-What belongs here: the connection and whom we trust. What does not: what lies on a Pi (`pi`).
+What belongs here: one far file, whole. What does not: log-in (`ssh`), the dialogue
+(`sftp_files`), what lies on a Pi (`pi`).
 """
 
-import logging
+import errno
 from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
+from contextlib import contextmanager, suppress
+from secrets import token_hex
 from types import TracebackType
 from typing import Self
 
@@ -14,111 +15,21 @@ import paramiko
 
 from astro_assets.errors import (
     BrokenFile,
-    IdentityRefused,
     ListingFailed,
-    LoginRefused,
     SourceUnreachable,
     TransferCut,
 )
 from astro_assets.settings import PiSource, Secrets
-from astro_assets.sources.known_hosts import Known, RefuseUnknown, load, name_of
 from astro_assets.sources.paths import spelled
-from astro_assets.sources.protocol import Sink
-from astro_assets.sources.ssh_faults import BROKEN, translated, unreachable
-from astro_assets.sources.ssh_transport import CONNECT_TIMEOUT_S, SshTransport, open_socket
+from astro_assets.sources.protocol import RemoteFile, Sink
+from astro_assets.sources.sftp_files import Files, Reading, Refused, Status, encoded
+from astro_assets.sources.ssh import ssh_client
+from astro_assets.sources.ssh_faults import BROKEN, translated
+from astro_assets.sources.ssh_transport import CONNECT_TIMEOUT_S
 
 LISTING_TIMEOUT_S = 10
 DATA_TIMEOUT_S = 30
-_KEEPALIVE_S = 15
-_CHUNK = 2**18
-_MAX_TEXT_BYTES = 64 * 2**20
-
-logging.getLogger("paramiko").addHandler(logging.NullHandler())
-
-
-def ssh_client(source: PiSource, secrets: Secrets) -> paramiko.SSHClient:
-    """A logged-in SSH connection; the caller closes it.
-
-    Raises
-    ------
-    SourceUnreachable, LoginRefused
-    IdentityRefused : the host key is not in ``known_hosts``, or is another one
-    SettingsError : a variable is not set
-    """
-    where = f"{source.name}: {source.host}:{source.port}"
-    user = secrets.value(source, "user_env")
-    password = secrets.value(source, "password_env") if source.password_env else None
-    known = load(source)
-    client = paramiko.SSHClient()
-    client.set_missing_host_key_policy(RefuseUnknown(source))
-    for kind, key in known.keys.items():
-        client.get_host_keys().add(name_of(source), kind, key)
-    try:
-        _connect(client, source, where, user, password, known)
-    except BaseException:
-        client.close()
-        raise
-    transport = client.get_transport()
-    if transport is not None:
-        transport.set_keepalive(_KEEPALIVE_S)
-    return client
-
-
-@contextmanager
-def ssh_connection(source: PiSource, secrets: Secrets) -> Iterator[paramiko.SSHClient]:
-    """As `ssh_client`, closed at the end: for one command.
-
-    What breaks off within the block comes out as `SourceUnreachable`.
-    """
-    client = ssh_client(source, secrets)
-    try:
-        with translated(f"{source.name}: {source.host}:{source.port}"):
-            yield client
-    finally:
-        client.close()
-
-
-def _connect(
-    client: paramiko.SSHClient,
-    source: PiSource,
-    where: str,
-    user: str,
-    password: str | None,
-    known: Known,
-) -> None:
-    hint = f"check the variable {source.user_env}" + (
-        f" and {source.password_env}" if source.password_env else " and key_file"
-    )
-    try:
-        client.connect(
-            source.host,
-            source.port,
-            username=user,
-            password=password,
-            key_filename=str(source.key_file) if source.key_file else None,
-            timeout=CONNECT_TIMEOUT_S,
-            banner_timeout=CONNECT_TIMEOUT_S,
-            auth_timeout=CONNECT_TIMEOUT_S,
-            channel_timeout=CONNECT_TIMEOUT_S,
-            allow_agent=source.key_file is None and password is None,
-            look_for_keys=source.key_file is None and password is None,
-            sock=open_socket(source.host, source.port),
-            transport_factory=partial(SshTransport, known_kinds=known.keys),
-        )
-    except paramiko.BadHostKeyException as error:
-        raise IdentityRefused(
-            f"{where} shows another host key than {source.known_hosts} has, no password was sent: "
-            "if the Pi was set up anew, remove its line there, then run "
-            f"astro-assets check {source.name} --trust"
-        ) from error
-    except (paramiko.AuthenticationException, paramiko.PasswordRequiredException) as error:
-        raise LoginRefused(f"{where} refuses user {user!r}: {hint}") from error
-    except FileNotFoundError as error:
-        raise LoginRefused(
-            f"{where}: the key file {source.key_file} is not there: correct key_file"
-        ) from error
-    except BROKEN as error:
-        raise unreachable(where, error) from error
+_MAX_TEXT_BYTES = 256 * 2**20
 
 
 class SftpSession:
@@ -128,7 +39,7 @@ class SftpSession:
         self._source = source
         self._secrets = secrets
         self._client: paramiko.SSHClient | None = None
-        self._sftp: paramiko.SFTPClient | None = None
+        self._files: Files | None = None
         self.where = f"{source.name}: {source.host}:{source.port}"
 
     def __enter__(self) -> Self:
@@ -136,7 +47,9 @@ class SftpSession:
         self._client = ssh_client(self._source, self._secrets)
         try:
             with translated(self.where):
-                self._sftp = self._client.open_sftp()
+                transport = self._client.get_transport()
+                assert transport is not None  # it has just logged in
+                self._files = Files.on(transport, CONNECT_TIMEOUT_S)
         except BaseException:
             self._close()
             raise
@@ -150,45 +63,126 @@ class SftpSession:
     ) -> None:
         self._close()
 
-    def names(self, folder: str) -> list[str]:
-        """The names in a folder. Raises `ListingFailed`."""
-        with self._listing(folder) as sftp:
-            return sorted(sftp.listdir(folder))
+    def entries(self, folder: str) -> list[tuple[str, Status]]:
+        """Names and what they are, sorted. Raises `ListingFailed`."""
+        with self._listing(folder) as files:
+            return sorted(files.entries(folder))
 
-    def text(self, path: str) -> str | None:
-        """A small text file; None when it is not there. Raises `ListingFailed`."""
-        with self._listing(path) as sftp:
+    def lines(self, path: str) -> Iterator[str] | None:
+        """The whole lines of a text file; None when it is not there. Raises `ListingFailed`.
+
+        A last line without its end is still being written, and left out.
+        """
+        with self._listing(path) as files:
             try:
-                with sftp.open(path, "rb") as file:
-                    return file.read(_MAX_TEXT_BYTES).decode("utf-8", "replace")
-            except FileNotFoundError:
-                return None
+                reading = files.reading(path)
+            except Refused as error:
+                if error.errno == errno.ENOENT:
+                    return None
+                raise
+        return self._lines(path, reading)
 
-    def download(self, path: str, sink: Sink) -> None:
-        """Write the bytes of ``path``, then make sure that its size is still the same."""
-        sftp = self._channel(DATA_TIMEOUT_S)
+    def _lines(self, path: str, reading: Reading) -> Iterator[str]:
+        rest, received = b"", 0
+        with self._listing(path) as files:
+            for chunk in reading.chunks(0, files.status(path).size_bytes or 0):
+                received += len(chunk)
+                if received > _MAX_TEXT_BYTES:
+                    raise ListingFailed(
+                        f"{self.where}: {spelled(path)!r} has more than {_MAX_TEXT_BYTES} bytes: "
+                        "look at it there"
+                    )
+                *whole, rest = (rest + chunk).split(b"\n")
+                for line in whole:
+                    yield line.decode("utf-8", "surrogateescape")
+            reading.close()
+
+    def head(self, path: str, size_bytes: int) -> bytes | None:
+        """At most the first bytes of a file; None when it is not handed over.
+
+        Raises `ListingFailed` when the connection breaks.
+        """
+        with self._listing(path) as files:
+            try:
+                if not files.status(path).is_file:
+                    return None
+                reading = files.reading(path)
+                head = b""
+                for chunk in reading.chunks(0, 0, size_bytes):
+                    head += chunk
+                    if len(head) >= size_bytes:
+                        break
+                reading.close()
+            except Refused:
+                return None
+        return head[:size_bytes]
+
+    def status(self, path: str) -> Status | None:
+        """What is at ``path`` now; None when nothing is. Raises `SourceUnreachable`."""
+        files = self._opened(LISTING_TIMEOUT_S)
+        with translated(f"{self.where}: {spelled(path)}"):
+            try:
+                return files.status(path)
+            except Refused as error:
+                if error.errno == errno.ENOENT:
+                    return None
+                raise
+
+    def download(self, path: str, sink: Sink, listed: RemoteFile) -> Status:
+        """Write the bytes of ``path``, then make sure that it is still the same file.
+
+        Returns
+        -------
+        Status : of the file, before and after
+        """
+        files = self._opened(DATA_TIMEOUT_S)
         where = f"{self.where}: {spelled(path)}"
+        try:
+            encoded(path)
+        except ValueError as error:
+            raise BrokenFile(f"{where} is no name that a server has: look at it there") from error
         with translated(where):
             try:
-                with sftp.open(path, "rb") as source:
-                    before = source.stat()
-                    sink.begin("")
-                    source.prefetch(before.st_size)
-                    while chunk := source.read(_CHUNK):
-                        sink.write(chunk)
-                after = sftp.stat(path)
-            except (FileNotFoundError, PermissionError) as error:
+                before = files.status(path)
+                if not before.is_file:  # to open a pipe would be to wait
+                    raise BrokenFile(f"{where} is no file: look at it there")
+                if listed.sha256 is None and before.size_bytes != listed.size_bytes:
+                    raise TransferCut(f"{where} has changed since the look: the next one takes it")
+                reading = files.reading(path)
+                start = sink.begin(_version(before, listed))
+                for chunk in reading.chunks(start, before.size_bytes or 0):
+                    sink.write(chunk)
+                reading.close()
+                after = files.status(path)
+            except Refused as error:
                 raise BrokenFile(
                     f"{where} is not handed over ({error.strerror}): look at it there"
                 ) from error
-        if (before.st_size, before.st_mtime) != (after.st_size, after.st_mtime):
+        if before != after:
             raise TransferCut(f"{where} changed while it was downloaded: the next look takes it")
+        return after
+
+    def replace(self, path: str, content: bytes) -> None:
+        """Write a file on the far side, whole or not at all. Raises `SourceUnreachable`."""
+        folder, _, name = path.rpartition("/")
+        part = f"{folder}/.{name}.{token_hex(4)}.part"
+        files = self._opened(DATA_TIMEOUT_S)
+        with translated(f"{self.where}: {spelled(path)}"):
+            try:
+                with files.open(encoded(part), "wx") as file:
+                    file.write(content)
+                    file.flush()
+                    files.sync(file)
+                files.posix_rename(encoded(part), encoded(path))
+            except Refused:
+                with suppress(Refused):
+                    files.remove(encoded(part))
+                raise
 
     @contextmanager
-    def _listing(self, path: str) -> Iterator[paramiko.SFTPClient]:
-        sftp = self._channel(LISTING_TIMEOUT_S)
+    def _listing(self, path: str) -> Iterator[Files]:
         try:
-            yield sftp
+            yield self._opened(LISTING_TIMEOUT_S)
         except BROKEN as error:
             reason = getattr(error, "strerror", None) or str(error) or "it hung up"
             raise ListingFailed(
@@ -196,15 +190,22 @@ class SftpSession:
                 "check the source's path"
             ) from error
 
-    def _channel(self, timeout_s: float) -> paramiko.SFTPClient:
-        if self._sftp is None:
+    def _opened(self, timeout_s: float) -> Files:
+        if self._files is None:
             raise SourceUnreachable(f"{self.where} is not connected: connect first")
-        channel = self._sftp.get_channel()
+        channel = self._files.get_channel()
         if channel is not None:
             channel.settimeout(timeout_s)
-        return self._sftp
+        return self._files
 
     def _close(self) -> None:
-        client, self._client, self._sftp = self._client, None, None
+        client, self._client, self._files = self._client, None, None
         if client is not None:
             client.close()
+
+
+def _version(status: Status, listed: RemoteFile) -> str:
+    """Empty when the server does not say enough to go on with a file that broke off."""
+    if status.size_bytes is None or status.modified_s is None:
+        return ""
+    return f"{status.size_bytes} {status.modified_s} {listed.sha256}"

@@ -1,7 +1,7 @@
 """What breaks on an SSH connection, as sentences.
 
 What belongs here: `paramiko`'s and the socket's exceptions in our own terms. What does not: the
-connection (`sftp`), host keys (`known_hosts`).
+connection (`ssh`), host keys (`known_hosts`).
 """
 
 import socket

@@ -1,7 +1,7 @@
 """How an SSH connection is begun: the socket, and which algorithms are asked for.
 
 What belongs here: what comes before anybody is trusted or logged in. What does not: host keys
-(`known_hosts`), log-in (`sftp`).
+(`known_hosts`), log-in (`ssh`).
 """
 
 import socket
@@ -15,7 +15,10 @@ _FAST = "aes128-gcm@openssh.com"
 
 def open_socket(host: str, port: int) -> socket.socket:
     """A connected socket. Raises `OSError`."""
-    return socket.create_connection((host, port), CONNECT_TIMEOUT_S)
+    connected = socket.create_connection((host, port), CONNECT_TIMEOUT_S)
+    # A request for the next bytes must not wait until an earlier one is acknowledged.
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connected
 
 
 class SshTransport(paramiko.Transport):

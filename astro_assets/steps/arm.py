@@ -10,7 +10,7 @@ import paramiko
 from astro_assets.errors import NothingToDo, SettingsError, SourceUnreachable
 from astro_assets.night import darkness
 from astro_assets.settings import PiSource, Settings
-from astro_assets.sources.sftp import ssh_connection
+from astro_assets.sources.ssh import ssh_connection
 
 PLAN_FOLDER = "plans"
 TIMEOUT_S = 30.0

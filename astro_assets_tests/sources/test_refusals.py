@@ -14,7 +14,7 @@ from astro_assets.errors import (
     SourceUnreachable,
 )
 from astro_assets.settings import PiSource, load_settings
-from astro_assets.sources.sftp import ssh_connection
+from astro_assets.sources.ssh import ssh_connection
 from astro_assets_tests.sources.conftest import Night, add_pi, frame, put
 
 FOUR = ["itelescope", "vespera", "telescope_org", "pi"]

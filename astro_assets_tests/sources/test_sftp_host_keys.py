@@ -12,7 +12,7 @@ import pytest
 from astro_assets.errors import IdentityRefused, SourceUnreachable, StorageFailed
 from astro_assets.settings import PiSource, Secrets
 from astro_assets.sources.known_hosts import HostKey, host_key, trust
-from astro_assets.sources.sftp import ssh_connection
+from astro_assets.sources.ssh import ssh_connection
 from astro_assets_tests.sources.sshd import Sshd, sshd
 
 
