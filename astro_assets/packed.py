@@ -10,7 +10,7 @@ import io
 import zlib
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import IO, BinaryIO, Self
 
 from astro_assets.errors import BrokenFile
 
@@ -94,13 +94,13 @@ class Unpacked:
             pass
         return self._at
 
-    def in_memory(self) -> io.BytesIO:
-        """All bytes from here on."""
-        content = io.BytesIO()
+    def copy_to(self, file: IO[bytes]) -> None:
+        """Write all bytes from here on into ``file``."""
         while chunk := self.read(_CHUNK):
-            content.write(chunk)
-        content.seek(0)
-        return content
+            file.write(chunk)
+        file.flush()
 
     def _broken(self, error: Exception) -> BrokenFile:
-        return BrokenFile(f"{self.name} is cut or damaged ({error}): ask the source for it again")
+        return BrokenFile(
+            f"{self.name} is cut or damaged ({error}): ask the source for it again, or look at it"
+        )

@@ -17,7 +17,6 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +41,7 @@ _PART_NAME_LETTERS = 40
 _NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 _UNREADABLE = (
-    OSError, ValueError, TypeError, KeyError, IndexError, EOFError, fits.VerifyError,
+    OSError, ValueError, TypeError, KeyError, IndexError, EOFError, MemoryError, fits.VerifyError,
     CfitsioException, zlib.error, lzma.LZMAError, zipfile.BadZipFile,
 )  # fmt: skip
 """what astropy raises on the broken files that we have seen"""
@@ -235,7 +234,10 @@ def read_image(path: Path) -> ImageFile:
         pixels = read_other(path)
         return ImageFile(image=pixels.image, header=pixels.header)
     try:
-        with fits.open(_plain(path), memmap=False, lazy_load_hdus=False) as hdus:
+        with (
+            _plain(path) as plain,
+            fits.open(plain, memmap=False, lazy_load_hdus=False) as hdus,
+        ):
             science = next((hdu for hdu in hdus if hdu.is_image and hdu.size), None)
             if science is None or science.data.size == 0:
                 raise BrokenFile(f"{path} holds no image: look at it, or take it away")
@@ -256,15 +258,18 @@ def read_image(path: Path) -> ImageFile:
         ) from error
 
 
-def _plain(path: Path) -> Path | BytesIO:
+@contextmanager
+def _plain(path: Path) -> Iterator[Path]:
     """What astropy may open: by itself it would unpack anything, however much that becomes."""
     if is_packed(path):
-        with Unpacked(path, str(path)) as packed:
-            return packed.in_memory()
-    with path.open("rb") as file:
-        if not file.read(6).startswith(b"SIMPLE"):
+        with Unpacked(path, str(path)) as packed, tempfile.NamedTemporaryFile() as file:
+            packed.copy_to(file)
+            yield Path(file.name)
+        return
+    with path.open("rb") as start:
+        if not start.read(6).startswith(b"SIMPLE"):
             raise BrokenFile(f"{path} is no FITS file: look at it, or take it away")
-    return path
+    yield path
 
 
 def write_image(path: Path, file: ImageFile) -> None:

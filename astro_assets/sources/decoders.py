@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 MEMORY_BYTES = 400 * 2**20
-"""What decoding may take beyond the libraries and the file: three frames of 60 megapixels in 16
-bits, in one piece. FITS and TIFF are decoded a few lines at a time and need far less."""
+"""What decoding may take beyond the libraries and the file itself: three frames of 60 megapixels in
+16 bits, in one piece. FITS and TIFF are decoded a few lines at a time and need far less."""
+_TIMES_FILE = 6
+"""or so often the file, where that is more: XISF of many megapixels in three colours"""
 CPU_S = 60
 _BAND_BYTES = 16 * 2**20
 
@@ -89,7 +91,8 @@ DECODERS: Mapping[str, Callable[[Path], None]] = {
 def _limit(path: Path) -> None:
     """Count memory and time from here on: more than is sensible ends the process."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
-    memory = pages * resource.getpagesize() + MEMORY_BYTES + path.stat().st_size
+    size = path.stat().st_size
+    memory = pages * resource.getpagesize() + size + max(MEMORY_BYTES, _TIMES_FILE * size)
     resource.setrlimit(resource.RLIMIT_AS, (memory, resource.RLIM_INFINITY))
     used = resource.getrusage(resource.RUSAGE_SELF)
     cpu_s = int(used.ru_utime + used.ru_stime) + CPU_S

@@ -57,10 +57,11 @@ def unzip(archive: Path, folder: Path, name: str) -> dict[PurePosixPath, Path]:
 
 def _checked(opened: zipfile.ZipFile, size: int, name: str) -> dict[PurePosixPath, zipfile.ZipInfo]:
     """The regular members by safe path, after a look at the whole table of contents."""
-    members = [member for member in opened.infolist() if not member.is_dir()]
+    entries = opened.infolist()
+    members = [member for member in entries if not member.is_dir()]
     if not members or len(members) > _MAX_MEMBERS:
         raise BrokenFile(f"{name} holds {len(members)} files: ask the source for it again")
-    if min(member.header_offset for member in members) != 0:
+    if min(entry.header_offset for entry in entries) != 0:
         raise BrokenFile(f"{name} does not begin as an archive: ask the source for it again")
     total = sum(member.file_size for member in members)
     packed = sum(member.compress_size for member in members)

@@ -10,7 +10,7 @@ from astro_assets.errors import BrokenFile
 from astro_assets.formats import Format, format_of
 from astro_assets.sources.decoding import check_decodes
 from astro_assets.sources.landing import storage_failures
-from astro_assets.sources.paths import is_fits, is_packed_fits
+from astro_assets.sources.paths import is_fits, is_frame, is_packed_fits
 from astro_assets.sources.verify_camera_raw import verify_camera_raw
 from astro_assets.sources.verify_fits import verify_fits, verify_packed_fits
 from astro_assets.sources.verify_tiff import verify_tiff
@@ -31,7 +31,7 @@ def verify(path: Path, name: str) -> bool:
     StorageFailed : our own disk does not give it back
     """
     with storage_failures(path):
-        if path.stat().st_size == 0:
+        if is_frame(name) and path.stat().st_size == 0:
             raise BrokenFile(f"{name} is empty: ask the source for it again")
         if is_fits(name):
             checked = (verify_packed_fits if is_packed_fits(name) else verify_fits)(path, name)
