@@ -36,10 +36,11 @@ def sync(sources: tuple[str, ...]) -> None:
         console.print(Text.assemble(("skipped:", "yellow"), f" {sentence}"), soft_wrap=True)
     for sentence in outcome.notes:
         console.print(Text.assemble(("note:", "yellow"), f" {sentence}"), soft_wrap=True)
-    for sentence in outcome.failures:
+    failures = outcome.failures + [row.damaged for row in rows if row.damaged]
+    for sentence in failures:
         tell_error("failed", sentence)
     console.print(f"{outcome.runs} runs. Products: {settings.root}", soft_wrap=True)
-    if outcome.failures or settings.problems:
+    if failures or settings.problems:
         sys.exit(1)
 
 

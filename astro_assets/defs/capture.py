@@ -6,9 +6,9 @@ import dagster as dg
 
 from astro_assets.defs import names
 from astro_assets.defs.failures import translated
-from astro_assets.night import darkness, night_of
+from astro_assets.night import night_of
 from astro_assets.settings import PiSource, Settings
-from astro_assets.steps.arm import arm_capture
+from astro_assets.steps.arm import arm_capture, darkness_at
 
 
 class Capture(dg.Config):
@@ -60,15 +60,8 @@ def capture_schedule(settings: Settings, job: dg.JobDefinition) -> dg.ScheduleDe
         context: dg.ScheduleEvaluationContext,
     ) -> list[dg.RunRequest] | dg.SkipReason:
         night = night_of(context.scheduled_execution_time, settings.site.timezone)
-        site = settings.site
-        dark = darkness(
-            night,
-            latitude_deg=site.latitude_deg,
-            longitude_deg=site.longitude_deg,
-            timezone=site.timezone,
-        )
-        if dark is None:
-            return dg.SkipReason(f"The night of {night} does not get dark at {site.name}.")
+        if darkness_at(settings.site, night) is None:
+            return dg.SkipReason(f"The night of {night} does not get dark at {settings.site.name}.")
         return [capture_request(camera.name, night) for camera in cameras]
 
     return nightly_capture

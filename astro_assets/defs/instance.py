@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from astropy import log as astropy_log
-from dagster import DagsterInstance
+from dagster import DagsterError, DagsterInstance
+from dagster._check import CheckError
 from sqlalchemy.exc import OperationalError
+from yaml import YAMLError  # type: ignore[import-untyped]  # what Dagster reads its own with
 
 from astro_assets.data import packaged
 from astro_assets.errors import SettingsError, StorageFailed
@@ -24,7 +26,7 @@ def open_instance(settings: Settings) -> Iterator[DagsterInstance]:
 
     Raises
     ------
-    SettingsError : the home cannot be made there
+    SettingsError : the home cannot be made there, or its dagster.yaml is not understood
     StorageFailed : its database takes no records, now or later
     """
     home = Path(os.environ.get("DAGSTER_HOME") or settings.root / "dagster")
@@ -37,12 +39,25 @@ def open_instance(settings: Settings) -> Iterator[DagsterInstance]:
     os.environ["DAGSTER_HOME"] = str(home)
     _quiet()
     try:
-        with DagsterInstance.from_config(str(home)) as instance:
+        with _opened(home) as instance:
             yield instance
     except OperationalError as error:
         raise StorageFailed(
             f"{home}: Dagster's records cannot be read or written ({error.orig}): check the disk "
             "and the space on it, or the database that dagster.yaml names"
+        ) from error
+
+
+def _opened(home: Path) -> DagsterInstance:
+    try:
+        return DagsterInstance.from_config(str(home))
+    except (YAMLError, UnicodeDecodeError, DagsterError, CheckError) as error:
+        reason = " ".join(str(error).split())
+        raise SettingsError(
+            home / _CONFIGURATION,
+            "",
+            f"is not understood; mend it, or delete it, and the next sync writes the project's own "
+            f"there ({reason})",
         ) from error
 
 

@@ -8,8 +8,8 @@ from datetime import date, datetime
 import paramiko
 
 from astro_assets.errors import NothingToDo, SettingsError, SourceUnreachable
-from astro_assets.night import darkness
-from astro_assets.settings import PiSource, Settings
+from astro_assets.night import Darkness, darkness
+from astro_assets.settings import PiSource, Settings, Site
 from astro_assets.sources.ssh import ssh_connection
 
 PLAN_FOLDER = "plans"
@@ -34,6 +34,16 @@ class Armed:
         )
 
 
+def darkness_at(site: Site, night: date) -> Darkness | None:
+    """From dusk to dawn at the site; None when it does not get dark."""
+    return darkness(
+        night,
+        latitude_deg=site.latitude_deg,
+        longitude_deg=site.longitude_deg,
+        timezone=site.timezone,
+    )
+
+
 def arm_capture(settings: Settings, name: str, night: date) -> Armed:
     """Upload the plan of ``night`` to a Pi and start its capture there. Twice is harmless.
 
@@ -48,12 +58,7 @@ def arm_capture(settings: Settings, name: str, night: date) -> Armed:
     if not isinstance(source, PiSource):
         raise SettingsError(settings.file, f"sources.{name}", "is no Pi; a capture needs kind 'pi'")
     site = settings.site
-    dark = darkness(
-        night,
-        latitude_deg=site.latitude_deg,
-        longitude_deg=site.longitude_deg,
-        timezone=site.timezone,
-    )
+    dark = darkness_at(site, night)
     if dark is None:
         raise NothingToDo(f"the night of {night} does not get dark at {site.name}")
     plan = {

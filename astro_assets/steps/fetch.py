@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -13,6 +14,7 @@ from astro_assets.sources.fetch import Progress, fetch_batch
 from astro_assets.sources.kinds import connect
 from astro_assets.sources.manifest import Manifest
 from astro_assets.sources.release import Released, confirm_batch, delete_batch
+from astro_assets.steps.quarantine import as_rows, set_aside
 from astro_assets.steps.summary import Summary
 from astro_assets.store import Store
 
@@ -58,7 +60,8 @@ def fetch_raw(
         raise NothingToDo(
             f"{source.name} holds no files for {key} any more, and none were fetched before"
         )
-    return _summary(manifest, folder, batch, released)
+    kept = set_aside(store, source.name, key)
+    return replace(_summary(manifest, folder, batch, released), rows=as_rows(kept))
 
 
 def _listed(settings: Settings, source: SourceSettings, key: str) -> Batch | None:

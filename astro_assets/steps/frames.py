@@ -1,20 +1,44 @@
 """The table of every frame, over all sources and nights."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pandas as pd
 
+from astro_assets.errors import BrokenFile
 from astro_assets.steps import provenance, solve
 from astro_assets.steps.summary import Summary
 from astro_assets.store import Store, whole_file
 
 
 def session_tables(store: Store) -> list[pd.DataFrame]:
-    """The sessions' own tables, in the order of source and session."""
-    return [pd.read_parquet(path) for path in sorted(store.root.glob(f"solved/*/*/{solve.TABLE}"))]
+    """The sessions' own tables that can be read, in the order of source and session."""
+    return [table for table in _read_all(store) if not isinstance(table, BrokenFile)]
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A table of a session. Raises `BrokenFile`."""
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError, KeyError) as error:
+        raise BrokenFile(
+            f"{path} is damaged ({str(error).splitlines()[0]}) and left out: delete {path.parent}, "
+            "then materialize its session again in the web UI"
+        ) from error
+
+
+def _read_all(store: Store) -> Iterator[pd.DataFrame | BrokenFile]:
+    for path in sorted(store.root.glob(f"solved/*/*/{solve.TABLE}")):
+        try:
+            yield read_table(path)
+        except BrokenFile as error:
+            yield error
 
 
 def write_table(store: Store) -> Summary:
     """Put the sessions' tables into one ``frames.parquet`` and one ``frames.csv``."""
-    tables = [table for table in session_tables(store) if len(table)]
+    read = list(_read_all(store))
+    tables = [table for table in read if not isinstance(table, BrokenFile) and len(table)]
     table = (
         pd.concat([t.dropna(axis=1, how="all") for t in tables], ignore_index=True)
         if tables
@@ -43,4 +67,5 @@ def write_table(store: Store) -> Summary:
         digest=provenance.fingerprint(csv),
         path=store.frames_table,
         rows=overview,
+        unusable=tuple(str(error) for error in read if isinstance(error, BrokenFile)),
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 from astro_assets.errors import BrokenFile
 from astro_assets.steps import provenance, versions
+from astro_assets.steps.quarantine import notes_by_night
 from astro_assets.store import Store
 
 STACK_STATE = "stack.json"
@@ -81,12 +82,14 @@ def targets(store: Store) -> Mapping[str, str]:
 
 
 def nights(store: Store) -> Mapping[str, str]:
-    """Nights with sessions, each with a digest of all that its report shows."""
+    """Nights with sessions or a quarantine, each with a digest of all that its report shows."""
     made = {state["target"]: state["digest"] for state in composites(store)}
     parts: dict[str, list[str]] = {}
     for state in stacks(store):
         shown = json.dumps(state, sort_keys=True) + made.get(state["target"], "")
         parts.setdefault(state["night"], []).append(shown)
+    for night, names in notes_by_night(store).items():
+        parts.setdefault(night, []).extend(names)
     return {
         night: provenance.fingerprint(versions.NIGHT_REPORT, *sorted(shown))
         for night, shown in parts.items()

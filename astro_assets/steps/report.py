@@ -1,18 +1,19 @@
 """The morning's page: pictures first, then numbers, then what went wrong."""
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from astro_assets import __version__
-from astro_assets.errors import NothingToDo
+from astro_assets.errors import BrokenFile, NothingToDo
 from astro_assets.steps.frames import session_tables
-from astro_assets.steps.inventory import COMPOSITE_STATE, nights, stacks
+from astro_assets.steps.inventory import COMPOSITE_STATE, nights, read_state, stacks
+from astro_assets.steps.quarantine import SetAside, as_rows, set_aside_of_night
 from astro_assets.steps.summary import Summary
 from astro_assets.store import Store, write_text
 
@@ -24,13 +25,14 @@ def write_report(store: Store, night: str) -> Summary:
 
     Raises
     ------
-    NothingToDo : there is no session of that night
+    NothingToDo : there is nothing of that night
     """
     folder = store.report(night)
     sessions = [
         _session(store, folder, state) for state in stacks(store) if state["night"] == night
     ]
-    if not sessions:
+    kept = set_aside_of_night(store, night)
+    if not (sessions or kept):
         raise NothingToDo(f"there is no session of the night {night} yet")
     targets = sorted({session["target"] for session in sessions})
     page = (
@@ -41,6 +43,7 @@ def write_report(store: Store, night: str) -> Summary:
             version=__version__,
             sessions=sessions,
             composites=[_composite(store, folder, target) for target in targets],
+            quarantined=[_quarantined(folder, entry) for entry in kept],
         )
     )
     write_text(folder / PAGE, page)
@@ -50,10 +53,12 @@ def write_report(store: Store, night: str) -> Summary:
             "frames": sum(s["frames"] for s in sessions),
             "accepted": sum(s["accepted"] for s in sessions),
             "rejected": sum(len(s["rejected"]) for s in sessions),
+            "quarantined": len(kept),
             "targets": ", ".join(targets),
         },
         digest=nights(store)[night],
         path=folder / PAGE,
+        rows=as_rows(kept),
     )
 
 
@@ -109,12 +114,28 @@ def _composite(store: Store, folder: Path, target: str) -> dict[str, Any]:
         "target": target,
         "picture": _link(folder, path / "color.png"),
         "folder": _link(folder, path),
-        "nights": json.loads(state.read_text(encoding="utf-8"))["nights"]
-        if state.is_file()
-        else [],
+        "nights": _nights_of(state),
+    }
+
+
+def _nights_of(state: Path) -> list[str]:
+    """The nights in a composite; none where it is not made yet, or says nothing (`damaged`)."""
+    try:
+        return list(read_state(state)["nights"]) if state.is_file() else []
+    except BrokenFile:
+        return []
+
+
+def _quarantined(folder: Path, entry: SetAside) -> dict[str, str | None]:
+    return {
+        "source": entry.source,
+        "batch": entry.batch,
+        "file": entry.file,
+        "reason": entry.reason,
+        "bytes": _link(folder, entry.bytes_at) if entry.bytes_at else None,
     }
 
 
 def _link(folder: Path, path: Path) -> str | None:
     """A relative address, so that the tree can be moved or served as it is."""
-    return Path(os.path.relpath(path, folder)).as_posix() if path.exists() else None
+    return quote(Path(os.path.relpath(path, folder)).as_posix()) if path.exists() else None

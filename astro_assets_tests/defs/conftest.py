@@ -11,6 +11,10 @@ from dagster._core.definitions.partitions.context import partition_loading_conte
 
 from astro_assets.definitions import build_defs
 from astro_assets.settings import Settings, load_settings
+from astro_assets_tests.sources.conftest import night
+
+__all__ = ["night"]
+"""a fixture"""
 
 SITE = """
 [site]
