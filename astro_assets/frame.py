@@ -147,7 +147,8 @@ def frame_from_header(
     ----------
     header : FITS header (or a dict with the same keywords)
     facts : FITS keywords that the name, the path or the server knows; they fill what the header
-        leaves blank and never overrule it
+        leaves blank and never overrule it, but for ``AAINSTR``: which of its cameras it was, where
+        a telescope's headers do not tell them apart
     where : the file's name, for the error
 
     Raises
@@ -169,7 +170,7 @@ def frame_from_header(
         start_utc=_start_utc(words),
         exposure_s=exposure_s,
         filter=words.text("FILTER"),
-        instrument=words.text("INSTRUME", "TELESCOP", "CAMERA"),
+        instrument=(facts or {}).get("AAINSTR") or words.text("INSTRUME", "TELESCOP", "CAMERA"),
         binning=_binning(words),
         gain_setting=words.number("GAIN"),
         offset_setting=words.number("OFFSET", "BLKLEVEL"),

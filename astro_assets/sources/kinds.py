@@ -7,15 +7,17 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from astro_assets.settings import Secrets, SourceSettings
+from astro_assets.sources.dwarf import DWARF
 from astro_assets.sources.folder import FOLDER
 from astro_assets.sources.itelescope import ITELESCOPE
 from astro_assets.sources.pi import PI
 from astro_assets.sources.protocol import Kind, Transport
+from astro_assets.sources.seestar import SEESTAR
 from astro_assets.sources.telescope_org import TELESCOPE_ORG
 from astro_assets.sources.vespera import VESPERA
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
-    {kind.name: kind for kind in (ITELESCOPE, VESPERA, TELESCOPE_ORG, PI, FOLDER)}
+    {kind.name: kind for kind in (ITELESCOPE, VESPERA, DWARF, SEESTAR, TELESCOPE_ORG, PI, FOLDER)}
 )
 
 

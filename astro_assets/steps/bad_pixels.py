@@ -28,11 +28,12 @@ def make_bad_pixel_map(store: Store, source: str, camera: str) -> Summary:
         key=lambda m: (m.exposure_s, m.night),
         default=None,
     )
-    flat = max((m for m in own if m.kind == "flat"), key=lambda m: m.night, default=None)
+    flats = [m for m in own if m.kind == "flat" and (dark is None or m.shape == dark.shape)]
+    flat = max(flats, key=lambda m: m.night, default=None)
     used = [m for m in (dark, flat) if m is not None]
     if not used:
         raise NothingToDo(f"{source}: {camera} has no master dark and no master flat yet")
-    bayer = "BAYERPAT" in fits.getheader(used[0].path)
+    bayer = used[0].bayer_pattern is not None
     found = bad_pixel_map(dark=_image(dark), flat=_image(flat), bayer=bayer)
     digest = provenance.fingerprint(versions.BAD_PIXEL_MAP, *(m.digest for m in used))
     path = store.master(source, "bad_pixels", camera)
@@ -63,6 +64,8 @@ def _header(camera: str, used: list[MasterFile], digest: str) -> fits.Header:
     header["AAKIND"] = "bad_pixels"
     header["AACAMERA"] = (camera, "camera configuration")
     header["AANIGHT"] = (max((m.night for m in used), default=date.min).isoformat(), "newest input")
+    if used and used[0].bayer_pattern:
+        header["BAYERPAT"] = used[0].bayer_pattern
     for number, master in enumerate(used, start=1):
         header[f"AAUSE{number}"] = f"{master.path.stem} {master.digest}"
     provenance.stamp(header, "bad_pixel_map", digest)

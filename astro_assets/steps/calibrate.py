@@ -12,6 +12,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from astro_assets.errors import NothingToDo, Unusable
+from astro_assets.frame import Frame
 from astro_assets.imaging.calibrate import (
     Calibrated,
     Masters,
@@ -102,7 +103,7 @@ class _Lane:
             reason="",
             masters=", ".join(m.path.stem for m in matched.files),
             missing="; ".join(matched.missing),
-            remark="" if opened.frame.start_utc else _undated(raw.path.name),
+            remark="; ".join(_remarks(raw, opened)),
         )
 
     def _adopts(self, opened: OpenedFrame) -> bool:
@@ -162,18 +163,23 @@ class _Lane:
         return calibrate(
             opened.image_adu,
             masters=Masters(
-                bias=_pixels(matched.bias),
-                dark=_pixels(matched.dark),
+                bias=_pixels(matched.bias, frame),
+                dark=_pixels(matched.dark, frame),
                 dark_exposure_s=matched.dark.exposure_s if matched.dark else None,
                 dark_has_bias=matched.dark is not None and not matched.dark.bias_subtracted,
-                flat=_pixels(matched.flat),
-                bad_pixels=_bad_pixels(matched.bad_pixels),
+                flat=_pixels(matched.flat, frame),
+                bad_pixels=_bad_pixels(matched.bad_pixels, frame),
             ),
             exposure_s=float(frame.exposure_s or 0.0),
             gain_e_per_adu=gain,
             saturation_adu=saturation_adu,
             pedestal_adu=frame.pedestal_adu,
         )
+
+
+def _remarks(raw: RawFrame, opened: OpenedFrame) -> list[str]:
+    undated = "" if opened.frame.start_utc else _undated(raw.path.name)
+    return [sentence for sentence in (undated, opened.remark) if sentence]
 
 
 def _undated(name: str) -> str:
@@ -188,12 +194,21 @@ def _cached_pixels(path: Path, digest: str) -> NDArray[np.float32]:  # noqa: ARG
     return read_image(path).image
 
 
-def _pixels(master: MasterFile | None) -> NDArray[np.float32] | None:
-    return None if master is None else _cached_pixels(master.path, master.digest)
+def _pixels(master: MasterFile | None, frame: Frame) -> NDArray[np.float32] | None:
+    """The master as the frame's detector lies: upside down where its colour matrix does.
+
+    A telescope that turns a frame after its mount has flipped turns the detector's flaws with it.
+    """
+    if master is None:
+        return None
+    pixels = _cached_pixels(master.path, master.digest)
+    pattern = master.bayer_pattern
+    upside_down = pattern is not None and frame.bayer_pattern == pattern[::-1]
+    return pixels[::-1, ::-1] if upside_down else pixels
 
 
-def _bad_pixels(master: MasterFile | None) -> NDArray[np.uint8] | None:
-    pixels = _pixels(master)
+def _bad_pixels(master: MasterFile | None, frame: Frame) -> NDArray[np.uint8] | None:
+    pixels = _pixels(master, frame)
     return None if pixels is None else pixels.astype(np.uint8)
 
 

@@ -14,7 +14,8 @@ from astro_assets.steps.matching import Matched
 
 _COPIED = (
     "INSTRUME", "TELESCOP", "XBINNING", "YBINNING", "GAIN", "OFFSET", "CCD-TEMP", "FOCALLEN",
-    "XPIXSZ", "YPIXSZ", "OBSERVER", "SITELAT", "SITELONG", "FOCUSPOS",
+    "XPIXSZ", "YPIXSZ", "OBSERVER", "SITENAME", "SITELAT", "SITELONG", "SITEELEV",
+    "OBSGEO-B", "OBSGEO-L", "OBSGEO-H", "FOCUSPOS", "PIERSIDE",
 )  # fmt: skip
 
 
@@ -33,7 +34,7 @@ def calibrated_header(
         provenance.note(header, step)
     for number, master in enumerate(matched.files, start=1):
         header[f"AAUSE{number}"] = f"{master.path.stem} {master.digest}"
-    for sentence in matched.missing:
+    for sentence in (*matched.missing, *([opened.remark] if opened.remark else [])):
         provenance.note(header, sentence)
     return header
 

@@ -18,10 +18,13 @@ from astro_assets.errors import BrokenFile
 from astro_assets.frame import Frame, frame_from_header, key_part
 from astro_assets.sources.manifest import Manifest, Record
 from astro_assets.steps.planes import filters_of_planes
+from astro_assets.steps.sidecar import sidecar_keywords
 from astro_assets.store import Store, read_image
 
 _DIGITS_OF_A_TIME = 12
 """yyyymmddhhmm"""
+_SAMPLED = 5
+"""every so manieth row and column tells the sky"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +47,15 @@ class RawFrame:
 
 @dataclass(frozen=True, slots=True)
 class OpenedFrame:
-    """A downloaded frame's pixels (ny, nx) in ADU, its header, and what they mean."""
+    """A downloaded frame's pixels (ny, nx) in ADU, its header, and what they mean.
+
+    remark : what its header says and its pixels do not bear out
+    """
 
     image_adu: NDArray[np.float32]
     header: fits.Header
     frame: Frame
+    remark: str = ""
 
 
 def raw_frames(store: Store, source: str, batch: str) -> list[RawFrame]:
@@ -62,7 +69,7 @@ def raw_frames(store: Store, source: str, batch: str) -> list[RawFrame]:
             name=_product_name(frame.file.path, stems),
             path=folder / frame.file.path,
             sha256=frame.file.sha256,
-            facts=frame.facts,
+            facts={**sidecar_keywords(folder / frame.file.path), **frame.facts},
         )
         for frame in frames
     )
@@ -113,8 +120,28 @@ def open_raw(raw: RawFrame) -> OpenedFrame:
             f"{raw.path.name} has {file.image.ndim} axes {file.image.shape} where a frame has two: "
             "split it into one file per filter"
         )
+    frame = frame_from_header(file.header, raw.facts, raw.path.name)
+    remark = _stale_pedestal(raw.path.name, frame, file.image)
     return OpenedFrame(
         image_adu=file.image,
         header=file.header,
-        frame=frame_from_header(file.header, raw.facts, raw.path.name),
+        frame=replace(frame, pedestal_adu=0.0) if remark else frame,
+        remark=remark,
+    )
+
+
+def _stale_pedestal(name: str, frame: Frame, image_adu: NDArray[np.float32]) -> str:
+    """A sentence where PEDESTAL tells of a constant that is not in the pixels any more.
+
+    A frame that holds it has its sky, which is never below zero, above it.
+    """
+    pedestal_adu = abs(frame.pedestal_adu)
+    if not pedestal_adu:
+        return ""
+    sky_adu = float(np.nanmedian(image_adu[::_SAMPLED, ::_SAMPLED]))
+    if sky_adu >= pedestal_adu / 2:
+        return ""
+    return (
+        f"{name} says PEDESTAL = {frame.pedestal_adu:g}, but its sky is at {sky_adu:.0f} ADU: the "
+        "keyword is stale and was not used"
     )

@@ -15,6 +15,7 @@ from astro_assets.imaging.noise import gain_e_per_adu
 from astro_assets.steps import pictures, provenance, versions
 from astro_assets.steps.inputs import OpenedFrame, RawFrame, open_raw, raw_frames
 from astro_assets.steps.matching import MasterFile, Matched, masters, match
+from astro_assets.steps.ready_made import is_free_of_bias, is_ready_made, taken_over
 from astro_assets.steps.summary import Summary
 from astro_assets.store import ImageFile, Store, read_image, write_image
 
@@ -28,10 +29,10 @@ class _Input:
 def make_master(
     store: Store, source: str, calibration_set: str, kind: FrameKind, gain: float | None
 ) -> Summary:
-    """Combine the frames of one calibration set.
+    """Combine the frames of one calibration set, or take over the ready-made master that it is.
 
-    Frames that differ from the set's commonest configuration, and those that cannot be read,
-    are refused by name.
+    Frames that differ from the set's commonest configuration, those that cannot be read, and
+    those beside a ready-made master are refused by name.
 
     Raises
     ------
@@ -41,6 +42,8 @@ def make_master(
     refused = list(unusable)
     inputs, odd = _of_one_configuration(inputs)
     refused += odd
+    inputs, beside = _ready_made_first(inputs)
+    refused += beside
     if not inputs:
         raise NothingToDo(
             f"{source}: no usable {kind} frame in {calibration_set}: "
@@ -50,7 +53,8 @@ def make_master(
     first = inputs[0].opened
     earlier = [m for m in masters(store, source) if _serves(m, kind)]
     matched = match(first.frame, first.image_adu.shape, night, earlier)
-    combined, used = _combine(kind, inputs, matched)
+    ready = is_ready_made(inputs[0].raw)
+    combined, used = (taken_over(kind, first), []) if ready else _combine(kind, inputs, matched)
     refused += [f"{inputs[i].raw.name}: {reason}" for i, reason in combined.rejected_inputs]
     path = store.master(source, kind, calibration_set)
     digest = provenance.fingerprint(
@@ -58,12 +62,24 @@ def make_master(
     )
     gain = _gain(kind, inputs, matched, gain)
     header = _header(kind, first.frame, night, combined, used, gain)
-    header["AANOBIAS"] = (kind is FrameKind.DARK and matched.bias is not None, "bias is taken off")
+    free_of_bias = is_free_of_bias(first) if ready else matched.bias is not None
+    header["AANOBIAS"] = (kind is FrameKind.DARK and free_of_bias, "bias is taken off")
+    if ready:
+        provenance.note(header, f"ready-made master, taken over: {inputs[0].raw.path.name}")
     provenance.stamp(header, f"master {kind}", digest)
     for line in refused:
         provenance.note(header, f"refused {line}")
     write_image(path, ImageFile(image=combined.image, header=header))
     return replace(_summary(path, digest, combined, gain, refused, used), unusable=tuple(unusable))
+
+
+def _ready_made_first(inputs: Sequence[_Input]) -> tuple[list[_Input], list[str]]:
+    """The one ready-made master of the set alone, if there is any."""
+    chosen = next((item for item in inputs if is_ready_made(item.raw)), None)
+    if chosen is None:
+        return list(inputs), []
+    reason = f"the set has a ready-made master, {chosen.raw.name}"
+    return [chosen], [f"{item.raw.name}: {reason}" for item in inputs if item is not chosen]
 
 
 def _serves(master: MasterFile, kind: FrameKind) -> bool:

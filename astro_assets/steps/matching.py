@@ -4,7 +4,7 @@ What belongs here: choosing files by their headers. What does not: applying them
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -35,6 +35,7 @@ class MasterFile:
     filter: str | None
     bias_subtracted: bool
     digest: str
+    bayer_pattern: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,7 @@ def _described(path: Path, header: fits.Header) -> MasterFile:
         filter=header.get("FILTER"),
         bias_subtracted=bool(header.get("AANOBIAS", False)),
         digest=header["AAPROV"],
+        bayer_pattern=header.get("BAYERPAT"),
     )
 
 
@@ -104,9 +106,11 @@ def match(
     The camera's configuration and the image's shape must agree. A dark must agree in temperature
     and either in exposure, or be longer and free of bias (it is then scaled); one that still
     holds the bias can be scaled with a master bias. A flat must agree in filter, and is of use
-    only when the bias can be taken off.
+    only when the bias can be taken off; one that tells no gain serves every gain.
     """
-    fitting = [m for m in available if m.camera == frame.camera and m.shape == shape]
+    sized = [m for m in available if m.shape == shape]
+    fitting = [m for m in sized if m.camera == frame.camera]
+    any_gain = replace(frame, gain_setting=None, offset_setting=None).camera
 
     def nearest(candidates: list[MasterFile]) -> MasterFile | None:
         return min(
@@ -117,7 +121,11 @@ def match(
     darks = _darks(frame, [m for m in fitting if m.kind == "dark"], has_bias=bias is not None)
     dark = nearest(darks)
     colour = fits_text(frame.filter) if frame.filter else None  # as the flat's header has it
-    flats = [m for m in fitting if m.kind == "flat" and m.filter == colour]
+    flats = [
+        m
+        for m in sized
+        if m.kind == "flat" and m.filter == colour and m.camera in (frame.camera, any_gain)
+    ]
     flat = nearest(flats) if bias or dark else None
     takes_bias_itself = (
         dark is not None

@@ -5,8 +5,8 @@ Apart from the steps, so that reading them needs none of the steps' libraries.
 
 RAW = "1"
 MASTER = "1"
-BAD_PIXEL_MAP = "1"
-CALIBRATED = "1"
+BAD_PIXEL_MAP = "2"
+CALIBRATED = "2"
 SOLVED = "1"
 STACK = "1"
 COMPOSITE = "1"
