@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
@@ -15,6 +16,7 @@ from astro_assets import __version__, cli
 from astro_assets.settings import SETTINGS_VARIABLE, load_settings
 from astro_assets.sim.night import make_night
 from astro_assets.sim.observatory import SimulatedObservatory
+from astro_assets.store import write_json
 from astro_assets_tests.defs.conftest import SITE
 
 HEAD = f'root = "data"\n{SITE}'
@@ -202,6 +204,71 @@ def test_brackets_in_a_sentence_are_shown_as_they_stand(
     result = typed("sync")
     assert result.exit_code == 1
     assert "[/red] of [bold]mine" in result.stderr
+
+
+def stacked(here: Path, session: str) -> Path:
+    """A session that has come as far as its stack; its folder of stacks."""
+    folder = here / "data/stacks/archive" / session
+    night, target, _ = session.split("_")
+    state = {"source": "archive", "session": session, "night": night, "target": target,
+             "filters": [], "digest": "d"}  # fmt: skip
+    write_json(folder / "stack.json", state)
+    for table, columns in (
+        ("solved/archive/{}/frames.parquet", ["frame", "accepted", "solved", "reason"]),
+        ("calibrated/archive/{}/frames.parquet", ["frame", "reason"]),
+    ):
+        path = here / "data" / table.format(session)
+        path.parent.mkdir(parents=True)
+        pd.DataFrame(columns=columns).to_parquet(path)
+    return folder
+
+
+def test_a_damaged_stack_is_one_sentence_and_the_others_are_shown(typed: Typed, here: Path) -> None:
+    settings(here, HEAD + FOLDER)
+    stacked(here, "2026-11-20_M31_T20")
+    damaged = stacked(here, "2026-11-20_M33_T20") / "stack.json"
+    for text in ("{", "[]", "{}", ""):
+        damaged.write_text(text)
+        result = typed("sync")
+        assert result.exit_code == 1
+        (line,) = result.stderr.splitlines()
+        assert line.startswith(f"failed: {damaged} is damaged")
+        assert "delete" in line
+        assert "2026-11-20_M31_T20" in result.stdout
+    assert (here / "data/reports/2026-11-20/index.html").is_file()
+
+
+@pytest.mark.parametrize("table", ["solved", "calibrated"])
+def test_a_damaged_table_is_one_sentence_and_the_others_are_shown(
+    typed: Typed, here: Path, table: str
+) -> None:
+    settings(here, HEAD + FOLDER)
+    stacked(here, "2026-11-20_M31_T20")
+    stacked(here, "2026-11-20_M33_T20")
+    damaged = here / f"data/{table}/archive/2026-11-20_M33_T20/frames.parquet"
+    damaged.write_bytes(b"PAR1 and no more")
+    typed("sync")
+    result = typed("sync")
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"failed: {damaged} is damaged")
+    assert "2026-11-20_M31_T20" in result.stdout
+    assert (here / "data/frames.csv").is_file()
+
+
+@pytest.mark.parametrize("text", ["concurrency: [", "concurrency:\n  runz: 3\n", "words", "\0"])
+def test_a_broken_dagster_yaml_is_one_sentence(typed: Typed, here: Path, text: str) -> None:
+    settings(here, HEAD + FOLDER)
+    file = here / "data/dagster/dagster.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(text)
+    result = typed("sync")
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"astro-assets: {file}: is not understood; mend it, or delete it")
+    file.unlink()
+    os.environ["DAGSTER_HOME"] = ""
+    assert typed("sync").exit_code == 0
 
 
 # check
