@@ -1,14 +1,18 @@
 """One FTP dialogue, with `ftplib`: log-in, TLS, one transfer, and errors in our own words.
 
-What belongs here: what `ftplib` does not do by itself. What does not: trees and files (`ftp`).
+What belongs here: what `ftplib` does not do by itself. What does not: trees and files (`ftp`),
+whom we trust (`tls`).
 """
 
 import ftplib
+import hashlib
+import logging
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from astro_assets.errors import (
     BrokenFile,
@@ -22,9 +26,14 @@ from astro_assets.settings.models import Trust
 from astro_assets.sources.paths import spelled
 from astro_assets.sources.tls import client_context, no_trust
 
+log = logging.getLogger(__name__)
+
 LISTING_TIMEOUT_S = 10
 DATA_TIMEOUT_S = 30
 _CHUNK = 2**18
+_OF_THE_FILE = ("501", "550", "551", "553")
+"""Refusals that mean this one file; any other is about the connection or the log-in."""
+_HANGS_UP = "421"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,18 +144,36 @@ def _log_in(client: ftplib.FTP, server: FtpServer) -> None:
 
 def _reply(error: Exception, server: FtpServer) -> str:
     """What the server answered; it may echo what it was sent."""
-    text = spelled(_name(str(error)))
+    return _shown(str(error), server)
+
+
+def _shown(answer: str, server: FtpServer) -> str:
+    text = spelled(_name(answer))
     return text.replace(server.password, "…") if server.password else text
 
 
-def data(client: ftplib.FTP, command: str, timeout_s: float) -> Iterator[bytes]:
-    """The bytes of one transfer, ended by a clean end of data and a good final reply."""
+def begun(client: ftplib.FTP, command: str, timeout_s: float, offset: int = 0) -> socket.socket:
+    """The data connection of a transfer that the server has agreed to, for `drained`."""
     client.timeout = timeout_s
     client.sock.settimeout(timeout_s)  # type: ignore[union-attr]
-    connection, _ = client.ntransfercmd(command)
+    connection, _ = client.ntransfercmd(command, offset or None)
+    return connection
+
+
+def drained(client: ftplib.FTP, connection: socket.socket, take: Callable[[bytes], object]) -> str:
+    """Hand on all bytes, up to a clean end of data. Returns the final reply, a good one.
+
+    What came before a fault is handed on too.
+    """
+    buffer = memoryview(bytearray(_CHUNK))
+    filled = 0
     try:
-        while chunk := connection.recv(_CHUNK):
-            yield chunk
+        # TLS gives 16 KiB at a time: too little for all that is done with a chunk.
+        while size := connection.recv_into(buffer[filled:]):
+            filled += size
+            if filled == _CHUNK:
+                filled = 0
+                take(bytes(buffer))
         if isinstance(connection, ssl.SSLSocket):
             # The other side has said its good-bye; whether it waits for ours does not matter.
             with suppress(OSError, ValueError):
@@ -154,25 +181,62 @@ def data(client: ftplib.FTP, command: str, timeout_s: float) -> Iterator[bytes]:
                 connection.unwrap()
     finally:
         connection.close()
-    client.voidresp()
+        if filled:
+            take(bytes(buffer[:filled]))
+    return client.voidresp()
 
 
 def listed(client: ftplib.FTP, command: str, where: str) -> list[str]:
     """The lines of a listing. Raises `ListingFailed` when the last one is cut."""
-    raw = b"".join(data(client, command, LISTING_TIMEOUT_S))
+    raw = bytearray()
+    reply = drained(client, begun(client, command, LISTING_TIMEOUT_S), raw.extend)
     if raw and not raw.endswith(b"\n"):
         raise ListingFailed(f"{where} was listed only in part: the next look tries again")
+    if "failed to open" in reply:
+        # vsftpd calls a transfer done, but adds in brackets that it could not look there.
+        raise ftplib.error_perm(f"550 {reply[4:]}")  # noqa: S321 - not a call of it
     return [
         line.rstrip("\r") for line in raw.decode("utf-8", "surrogateescape").split("\n") if line
     ]
 
 
 def asked(client: ftplib.FTP, command: str) -> str:
-    """The answer to SIZE or MDTM; empty when the server does not give one."""
+    """The answer to SIZE, MDTM or MLST; empty when the server does not give one."""
     try:
         return client.sendcmd(command)[4:].strip()
-    except (ftplib.error_perm, ftplib.error_temp):
+    except ftplib.error_perm:
         return ""
+    except ftplib.error_temp as error:
+        if str(error).startswith(_HANGS_UP):
+            raise
+        return ""
+
+
+def features(client: ftplib.FTP, server: FtpServer) -> frozenset[str]:
+    """What the server says that it can do; it and what it says of itself go into the log."""
+    with translated(server):
+        answer = asked(client, "FEAT")
+    words = [line.split() for line in answer.splitlines()[1:] if line[:1].isspace()]
+    able = frozenset(line[0].upper() for line in words if line)
+    log.info(
+        "%s greets with %r; it can %s; %s",
+        server.where,
+        _shown(client.getwelcome() or "", server),
+        _shown(" ".join(sorted(able)), server) or "not say what it can",
+        _security(client),
+    )
+    return able
+
+
+def _security(client: ftplib.FTP) -> str:
+    connection = client.sock
+    if not isinstance(connection, ssl.SSLSocket):
+        return "nothing is encrypted"
+    # Without a check of the certificate there is no subject to be had, but always its bytes.
+    shown: Any = (connection.getpeercert() or {}).get("subject", ())
+    subject = " ".join(f"{key}={value}" for part in shown for key, value in part)
+    sha256 = hashlib.sha256(connection.getpeercert(binary_form=True) or b"").hexdigest()
+    return f"{connection.version()}, certificate of {subject or 'somebody'}, SHA-256 {sha256}"
 
 
 @contextmanager
@@ -188,7 +252,7 @@ def translated(
         raise no_trust(server.where, error, server.trust) from error
     except ftplib.error_perm as error:
         text = f"{subject} is not handed over ({_reply(error, server)})"
-        if file:
+        if file and str(error).startswith(_OF_THE_FILE):
             raise BrokenFile(f"{text}: look at it there") from None
         raise broken(f"{text}: check the source's path and rights") from None
     except ftplib.Error as error:

@@ -8,8 +8,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_SIZE = re.compile(r"[0-9]{1,18}")
+_TIME = re.compile(
+    r"([0-9]{4})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})(?:\.([0-9]{1,6})[0-9]*)?"
+)
 _UNIX = re.compile(
-    r"(?P<type>[-a-z])[-rwxsStTlL]{9}[.+@]?\s+\d+\s+\S+\s+(?:\S+\s+)?(?P<size>\d+)\s+"
+    r"(?P<type>[-a-z])[-rwxsStTlL]{9}[.+@]?\s+\d+\s+\S.*?\s+(?P<size>\d+)\s+"
     r"(?P<month>[A-Za-z]{3})\s+(?P<day>\d{1,2})\s+(?P<when>\d{1,2}:\d\d|\d{4}) (?P<name>.+)"
 )
 _DOS = re.compile(
@@ -33,30 +37,35 @@ def parse_mlsd(line: str) -> Entry | None:
     facts_text, space, name = line.partition(" ")
     if not space or not name or "=" not in facts_text:
         return None
-    facts = {}
-    for fact in facts_text.rstrip(";").split(";"):
+    kind = size = modified = ""
+    for fact in facts_text.split(";"):
         key, _, value = fact.partition("=")
-        facts[key.lower()] = value
-    kind = facts.get("type", "").lower()
-    size = facts.get("size", "")
+        match key.lower():
+            case "type":
+                kind = value.lower()
+            case "size":
+                size = value
+            case "modify":
+                modified = value
     return Entry(
         name=name,
         kind=kind if kind in ("file", "dir") and name not in (".", "..") else "other",
-        size_bytes=int(size) if re.fullmatch(r"[0-9]{1,18}", size) else None,
-        modified_utc=parse_time(facts.get("modify", "")),
+        size_bytes=int(size) if _SIZE.fullmatch(size) else None,
+        modified_utc=parse_time(modified),
     )
 
 
 def parse_time(text: str) -> datetime | None:
     """``YYYYMMDDHHMMSS[.sss]`` in UTC (RFC 3659, 2.3); None when it is none."""
-    match = re.fullmatch(r"([0-9]{14})(?:\.([0-9]{1,6})[0-9]*)?", text)
+    match = _TIME.fullmatch(text)
     if match is None:
         return None
+    year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])
+    microsecond = int((match[7] or "0").ljust(6, "0"))
     try:
-        moment = datetime.strptime(match[1], "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+        return datetime(year, month, day, hour, minute, second, microsecond, UTC)
     except ValueError:
         return None
-    return moment.replace(microsecond=int((match[2] or "0").ljust(6, "0")))
 
 
 def parse_list(line: str, now: datetime) -> Entry | None:

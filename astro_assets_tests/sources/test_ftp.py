@@ -18,7 +18,7 @@ from astro_assets.errors import (
 from astro_assets.frame import FrameKind
 from astro_assets.settings.models import Trust
 from astro_assets.sim.servers.certificates import make_certificates
-from astro_assets.sources import ftp
+from astro_assets.sources import ftp_client
 from astro_assets.sources.batches import Batch
 from astro_assets.sources.fetch import fetch_batch
 from astro_assets.sources.ftp import FtpTransport
@@ -96,7 +96,7 @@ def test_a_fault_that_stays_lets_the_others_land_and_is_told(tmp_path: Path) -> 
 
 
 def test_a_stalled_transfer_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ftp, "DATA_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(ftp_client, "DATA_TIMEOUT_S", 0.3)
     script = Script(files={b"/a.fits": A})
     script.faults[b"/a.fits"] = ["stall"]
     with scripted(script) as transport:
