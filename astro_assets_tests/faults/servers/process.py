@@ -75,7 +75,8 @@ def free_port() -> int:
 
 def free_ports(count: int) -> range:
     """That many free ports in a row."""
-    for first in range(20_000 + os.getpid() % 9_000, 32_000, count):
+    # Processes that start one after the other do not try the same ones.
+    for first in range(20_000 + os.getpid() * count % 9_000, 32_000, count):
         with ExitStack() as held:
             try:
                 for port in range(first, first + count):
