@@ -59,6 +59,8 @@ class FtpTransport:
         self._close()
         self._client = open_client(self._server)
         self._able = features(self._client, self._server)
+        # Whoever knows MLSD announces MLST; whoever announces nothing may still know it.
+        self._mlsd = not self._able or "MLST" in self._able
         self._listed_before = False
         return self
 

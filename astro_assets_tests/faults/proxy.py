@@ -10,7 +10,7 @@ import socket
 import struct
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -25,13 +25,16 @@ class Fault:
     """What happens to one connection, to what the server sends.
 
     what : ``reset``, ``stall`` (silence, the connection stays), ``close`` (an end in the middle),
-        ``slow`` (as many bytes each tenth of a second as ``slice_bytes`` says), ``slow-close``
+        ``slow`` (as many bytes each tenth of a second as ``slice_bytes`` says), ``slow-close``,
+        ``no-control`` (all connections to the server's own port are reset, this one goes on)
     after_bytes : how many bytes of the server's come through before
+    then : called when it happens
     """
 
     what: str
     after_bytes: int = 0
     slice_bytes: int = _CHUNK
+    then: Callable[[], object] | None = None
 
 
 PASS = Fault("pass")
@@ -60,7 +63,7 @@ class Proxy:
         self.faults: deque[Fault] = deque()
         self.data_faults: deque[Fault] = deque()
         self.connections: list[Seen] = []
-        self._target = target
+        self.target = target
         self._data_ports = tuple(data_ports)
         self.host = "127.0.0.2" if self._data_ports else "127.0.0.1"
         self.port = 0
@@ -85,11 +88,6 @@ class Proxy:
         assert self._stop is not None
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(10)
-
-    def cut_control(self) -> None:
-        """Reset every connection to the target's own port that is open now."""
-        assert self._loop is not None
-        self._loop.call_soon_threadsafe(self._reset_controls)
 
     def _reset_controls(self) -> None:
         for writer in tuple(self._writers):
@@ -116,7 +114,7 @@ class Proxy:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _control(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await self._forward(reader, writer, self._target, self.faults)
+        await self._forward(reader, writer, self.target, self.faults)
 
     async def _data(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         port = writer.get_extra_info("sockname")[1]
@@ -171,12 +169,19 @@ class Proxy:
                 await asyncio.sleep(0.1)
         if left == 0:
             await self._break(writer, fault)
+            await self._rest(reader, writer, seen)
         if fault.what == "slow-close":
             await asyncio.sleep(0.5)
         with suppress(OSError):
             writer.write_eof()
 
     async def _break(self, writer: asyncio.StreamWriter, fault: Fault) -> None:
+        """What the fault does. Comes back when the connection goes on all the same."""
+        if fault.then is not None:
+            fault.then()
+        if fault.what == "no-control":
+            self._reset_controls()
+            return
         if fault.what == "reset":
             # What was passed on has to be read before the reset takes it away.
             await asyncio.sleep(0.05)
@@ -185,6 +190,14 @@ class Proxy:
             assert self._stop is not None
             await self._stop.wait()
         raise EOFError(fault.what)
+
+    async def _rest(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: Seen
+    ) -> None:
+        while chunk := await reader.read(_CHUNK):
+            writer.write(chunk)
+            await writer.drain()
+            seen.received_bytes += len(chunk)
 
 
 async def _up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: Seen) -> None:

@@ -136,8 +136,7 @@ class _Dialogue(socketserver.BaseRequestHandler):
             self.say(self.script.rest_reply)
             self.offset = int(rest) if self.script.rest_reply.startswith("3") else 0
         elif word == "FEAT":
-            able = " MLST type*;size*;modify*;\r\n" if self.script.mlst else ""
-            self.say(f"211-It can\r\n{able} REST STREAM\r\n211 no more")
+            self.say(self.features())
         elif word in ("SIZE", "MDTM", "MLST", "DELE"):
             self.say(self.about(word, rest))
         else:
@@ -161,6 +160,13 @@ class _Dialogue(socketserver.BaseRequestHandler):
             except OSError:
                 return False
         return True
+
+    def features(self) -> str:
+        """Whoever knows MLST tells so; one that knows MLSD alone is too old to tell anything."""
+        if self.script.mlsd and not self.script.mlst:
+            return "502 no"
+        able = " MLST type*;size*;modify*;\r\n" if self.script.mlst else ""
+        return f"211-It can\r\n{able} REST STREAM\r\n211 no more"
 
     def about(self, word: str, path: bytes) -> str:
         """The reply to a question about a file."""
