@@ -198,7 +198,11 @@ class _Fetch:
         """Check everything that a download gave. Raises `Unusable`."""
         received.checked()
         parts = self._unpacked(received)
-        return [_Whole(path, part, verify(part, str(path))) for path, part in parts]
+        whole = []
+        for path, part in parts:
+            with storage_failures(part):
+                whole.append(_Whole(path, part, verify(part, str(path))))
+        return whole
 
     def _unpacked(self, received: Download) -> list[tuple[PurePosixPath, Path]]:
         """Names and bytes of the files that a download gave."""
@@ -219,8 +223,9 @@ class _Fetch:
         return self._record(received, Status.PUBLISHED, files=files)
 
     def _appear(self, received: Download, file: _Whole) -> LocalFile:
-        size_bytes = file.part.stat().st_size
-        sha256 = received.sha256 if file.part == received.part else sha256_of(file.part)
+        with storage_failures(file.part):
+            size_bytes = file.part.stat().st_size
+            sha256 = received.sha256 if file.part == received.part else sha256_of(file.part)
         published = publish_version(file.part, self.folder, file.path, sha256)
         return LocalFile(str(published), size_bytes, sha256, file.vouched)
 

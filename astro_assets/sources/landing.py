@@ -7,6 +7,7 @@ What does not: what is downloaded, and what counts as whole (`verify`).
 import errno
 import fcntl
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -15,11 +16,31 @@ from pathlib import Path, PurePosixPath
 
 from astro_assets.errors import StorageFailed
 from astro_assets.sources.paths import quarantine_path, versioned
-from astro_assets.store import PART_SUFFIX, make_folder, publish, sha256_of, write_text
+from astro_assets.store import (
+    PART_SUFFIX,
+    make_folder,
+    publish,
+    sha256_of,
+    sync_folder,
+    write_text,
+)
 
 INCOMING = ".incoming"
 LOCK = ".lock"
 _MAX_VERSIONS = 10_000
+_OUR_PARENTS = 3
+"""of a batch's folder: its source's, ``raw``, the root"""
+_OTHER_KIND = "a file lies where a folder belongs; move it away"
+_REMEDIES = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space",
+    errno.EROFS: "mount it so that it can be written to",
+    errno.EACCES: "give its user the right to write there",
+    errno.EPERM: "give its user the right to write there",
+    errno.EXDEV: "keep raw and quarantine on one file system",
+    errno.EEXIST: _OTHER_KIND,
+    errno.ENOTDIR: _OTHER_KIND,
+}
 
 
 @contextmanager
@@ -35,14 +56,10 @@ def landing(folder: Path, quarantine: Path) -> Iterator[Path]:
     """
     with storage_failures(folder):
         make_folder(folder)
-        lock = (folder / LOCK).open("w")
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _alone_in(folder):
         incoming = folder / INCOMING
         with storage_failures(folder):
-            shutil.rmtree(incoming, ignore_errors=True)
-            for unfinished in (*_unfinished(folder), *_unfinished(quarantine)):
-                unfinished.unlink()
+            _tidy(folder, quarantine, incoming)
             incoming.mkdir()
             # No other fetch's name: a thread that still waits for its server meets nobody's files.
             scratch = Path(tempfile.mkdtemp(dir=incoming))
@@ -50,6 +67,31 @@ def landing(folder: Path, quarantine: Path) -> Iterator[Path]:
             yield scratch
         finally:
             shutil.rmtree(incoming, ignore_errors=True)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    with storage_failures(folder):
+        lock = os.open(folder / LOCK, os.O_WRONLY | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _tidy(folder: Path, quarantine: Path, incoming: Path) -> None:
+    """Make good for a process that was killed, also between making a folder and syncing it."""
+    for parent in folder.parents[:_OUR_PARENTS]:
+        sync_folder(parent)
+    if incoming.exists():
+        for below in (folder, quarantine):
+            for made in (below, *below.rglob("*")):
+                if made.is_dir():
+                    sync_folder(made)
+        shutil.rmtree(incoming)
+    for unfinished in (*_unfinished(folder), *_unfinished(quarantine)):
+        unfinished.unlink()
 
 
 def _unfinished(folder: Path) -> list[Path]:
@@ -62,13 +104,9 @@ def storage_failures(place: Path) -> Iterator[None]:
     """A failing disk as one sentence. Only code that touches nothing but files belongs within."""
     try:
         yield
-    except FileExistsError:
-        raise
     except OSError as error:
         reason = error.strerror or str(error)
-        remedy = (
-            "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "check the disk"
-        )
+        remedy = _REMEDIES.get(error.errno or 0, "check the disk")
         raise StorageFailed(f"{place} does not take files ({reason}): {remedy}") from error
 
 

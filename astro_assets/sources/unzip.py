@@ -6,7 +6,10 @@ What belongs here: zip. What does not: whether a member is a good frame (`verify
 import stat
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from astro_assets.errors import BrokenFile, UnsafeName
 from astro_assets.packed import most_bytes
@@ -94,7 +97,7 @@ def _member_path(member: zipfile.ZipInfo, name: str) -> PurePosixPath:
 
 def _extracted(opened: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path, name: str) -> Path:
     written = 0
-    with opened.open(member) as source, target.open("wb") as sink:
+    with opened.open(member) as source, _sink(target) as sink:
         while chunk := source.read(_CHUNK):
             written += len(chunk)
             if written > member.file_size:
@@ -104,3 +107,15 @@ def _extracted(opened: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path, n
     if written != member.file_size:
         raise BrokenFile(f"{name} is cut: ask the source for it again")
     return target
+
+
+@contextmanager
+def _sink(target: Path) -> Iterator[BinaryIO]:
+    """A full disk must not be taken for a broken archive, wherever it shows."""
+    with storage_failures(target):
+        sink = target.open("wb")
+    try:
+        yield sink
+    finally:
+        with storage_failures(target):
+            sink.close()
