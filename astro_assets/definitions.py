@@ -6,6 +6,7 @@ from astro_assets.defs.across import across_assets
 from astro_assets.defs.capture import capture_job, capture_schedule
 from astro_assets.defs.jobs import closing_jobs, lane_jobs
 from astro_assets.defs.lane import lane_assets
+from astro_assets.defs.requests import requests_asset, requests_job, requests_schedule, takers
 from astro_assets.defs.sensors import closing_sensor, source_sensor
 from astro_assets.errors import SettingsError
 from astro_assets.settings import PiSource, Settings, load_settings
@@ -19,19 +20,24 @@ def build_defs(settings: Settings) -> dg.Definitions:
     lanes = {source: lane_jobs(source) for source in settings.active_sources}
     has_camera = any(isinstance(source, PiSource) for source in settings.active_sources)
     capture = capture_job(settings)
+    asking = {source: requests_job(source) for source in takers(settings)}
     return dg.Definitions(
         assets=[
             *(asset for source in lanes for asset in lane_assets(source, settings)),
             *across_assets(settings),
+            *(requests_asset(settings, source) for source in asking),
             *(_notice(f"problem_{n}", str(p)) for n, p in enumerate(settings.problems, start=1)),
         ],
-        jobs=[*(job for jobs in lanes.values() for job in jobs), *closing]
+        jobs=[*(job for jobs in lanes.values() for job in jobs), *closing, *asking.values()]
         + ([capture] if has_camera else []),
         sensors=[
             *(source_sensor(source, settings, jobs) for source, jobs in lanes.items()),
             closing_sensor(settings, closing),
         ],
-        schedules=[capture_schedule(settings, capture)] if has_camera else [],
+        schedules=[
+            *([capture_schedule(settings, capture)] if has_camera else []),
+            *(requests_schedule(settings, source, job) for source, job in asking.items()),
+        ],
         # In one process: a step costs a tenth of a second instead of seconds of imports.
         executor=dg.in_process_executor,
     )

@@ -15,6 +15,7 @@ from astro_assets import __version__
 from astro_assets.cli.check import check
 from astro_assets.cli.demo import demo
 from astro_assets.cli.init import init
+from astro_assets.cli.request import request
 from astro_assets.cli.simulate import simulate
 from astro_assets.cli.sync import sync
 from astro_assets.console import tell_error
@@ -54,5 +55,5 @@ def _crashed(kind: type[BaseException], error: BaseException, trace: TracebackTy
     )
 
 
-for command in (sync, check, demo, simulate, init):
+for command in (sync, check, request, demo, simulate, init):
     main.add_command(command)

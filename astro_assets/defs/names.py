@@ -57,3 +57,8 @@ def master_job(source: str, kind: FrameKind) -> str:
 def bad_pixel_map_job(source: str) -> str:
     """The job that maps a camera's bad pixels."""
     return f"{source}_bad_pixel_map"
+
+
+def requests_job(source: str) -> str:
+    """The job, and the schedule, that asks a source for observations."""
+    return f"{source}_requests"
