@@ -25,6 +25,7 @@ class Script:
     listing_faults : the same for listings, whatever the folder
     listing : raw bytes in the place of every folder's lines
     modified : times by path, where they are not `MODIFIED`
+    lines : listed lines by path, with another text than usual
     rest_reply : to REST
     """
 
@@ -33,6 +34,7 @@ class Script:
     listing_faults: list[str] = field(default_factory=list)
     listing: bytes | None = None
     modified: dict[bytes, str] = field(default_factory=dict)
+    lines: dict[bytes, bytes] = field(default_factory=dict)
     mlsd: bool = True
     mlst: bool = False
     mdtm: bool = True
@@ -258,7 +260,8 @@ class _Dialogue(socketserver.BaseRequestHandler):
                 continue
             name, slash, _ = path[len(home) :].partition(b"/")
             if not slash:
-                lines.append(self.line_of(word, path, name, len(content)))
+                usual = self.line_of(word, path, name, len(content))
+                lines.append(self.script.lines.get(path, usual))
             elif name not in folders:
                 folders[name] = None
                 lines.append(self.line_of(word, path, name, None))

@@ -19,10 +19,13 @@ from astro_assets_tests.faults.servers.process import (
 
 
 @contextmanager
-def vsftpd(identity: Identity | None = None, **more: str) -> Iterator[Running]:
+def vsftpd(
+    identity: Identity | None = None, timezone: str = "UTC", **more: str
+) -> Iterator[Running]:
     """Serve a folder to everybody, who may also delete where the folders are open.
 
     identity : for TLS, which is then required
+    timezone : of the times in its listings, as in the variable TZ
     more : further options, or others
     """
     path = program("vsftpd", "vsftpd")
@@ -39,13 +42,15 @@ def vsftpd(identity: Identity | None = None, **more: str) -> Iterator[Running]:
             "write_enable": "YES", "anon_other_write_enable": "YES",
             "anon_world_readable_only": "NO",
             "pasv_address": HOST, "pasv_min_port": data_ports[0], "pasv_max_port": data_ports[-1],
+            "use_localtime": "YES",
         }  # fmt: skip
         if identity is not None:
             options |= _tls(identity)
         text = "".join(f"{key}={value}\n" for key, value in (options | more).items())
         (home / "vsftpd.conf").write_text(text)
         title = f"vsftpd {version([path, '-v'], r'version ([0-9.]+)')}"
-        with running([path, str(home / "vsftpd.conf")], port, home / "log"):
+        command = ["env", f"TZ={timezone}", path, str(home / "vsftpd.conf")]
+        with running(command, port, home / "log"):
             yield Running(
                 title, HOST, port, served, identity.ca_file if identity else None, data_ports
             )
