@@ -52,6 +52,8 @@ class Headers:
         path, sidecars : as the server wants them
         version : changes when one of the files does
         """
+        if not sidecars and not _has_header(path):
+            return {}
         known = self._before.get(path)
         if known is None or known[0] != version:
             known = (version, self._read(path, sidecars))
@@ -82,9 +84,7 @@ class Headers:
             content = self._session.head(sidecar, _SIDECAR_BYTES)
             if content is not None:
                 return _of_sidecar(content)
-        if is_fits(path) and not is_packed_fits(path):
-            return self._of_header(path)
-        return {}
+        return self._of_header(path) if _has_header(path) else {}
 
     def _of_header(self, path: str) -> dict[str, str]:
         """A broken frame is to be listed, so that it is set aside for all to see."""
@@ -97,6 +97,11 @@ class Headers:
             if len(head) < size:
                 break
         return {}
+
+
+def _has_header(path: str) -> bool:
+    """Whether the first bytes of a file are a header that we can read by itself."""
+    return is_fits(path) and not is_packed_fits(path)
 
 
 def _chosen(head: bytes, path: str) -> dict[str, str]:

@@ -144,7 +144,7 @@ class SftpSession:
         with translated(where):
             try:
                 before = files.status(path)
-                if not before.is_file:  # to open a pipe would be to wait
+                if not before.is_file:  # a pipe would be waited for, a link may lead anywhere
                     raise BrokenFile(f"{where} is no file: look at it there")
                 if listed.sha256 is None and before.size_bytes != listed.size_bytes:
                     raise TransferCut(f"{where} has changed since the look: the next one takes it")

@@ -5,10 +5,10 @@ ends, whatever size it told before; folders whose names are any bytes. What does
 means for a file (`sftp`).
 """
 
+import os
 import stat
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from threading import Timer
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -19,23 +19,23 @@ from paramiko.sftp import (
     CMD_DATA,
     CMD_EXTENDED,
     CMD_HANDLE,
+    CMD_LSTAT,
     CMD_NAME,
     CMD_OPEN,
     CMD_OPENDIR,
     CMD_READ,
     CMD_READDIR,
-    CMD_STAT,
     CMD_STATUS,
     SFTP_FLAG_READ,
     int64,
 )
 
-_WINDOW_BYTES = 2**23
+_WINDOW_BYTES = 2**22
 _PACKET_BYTES = 2**18 - 1024
 _REQUEST_BYTES = 255 * 1024
 """As much as OpenSSH answers at once; a server that gives less is asked for less."""
 _LEAST_REQUEST_BYTES = 2**12
-_UNDER_WAY = 16
+_UNDER_WAY = 8
 _HAS_SIZE, _HAS_OWNER, _HAS_MODE, _HAS_TIMES, _HAS_MORE = 1, 2, 4, 8, 2**31
 
 
@@ -69,7 +69,7 @@ class Files(paramiko.SFTPClient):
     if TYPE_CHECKING:  # what its stubs leave out
 
         def _request(self, kind: int, *args: object) -> tuple[int, paramiko.Message]: ...
-        def _async_request(self, reading: "Reading", kind: int, *args: object) -> int: ...
+        def _async_request(self, answered: "_Answers", kind: int, *args: object) -> int: ...
         def _read_response(self) -> object: ...
 
     @classmethod
@@ -90,23 +90,21 @@ class Files(paramiko.SFTPClient):
     def entries(self, folder: str) -> Iterator[tuple[str, Status]]:
         """What lies in a folder, in the server's order. Links are not followed."""
         handle = self._handle(CMD_OPENDIR, encoded(folder))
+        answers = _Answers(self)
+        under_way = deque(answers.ask(CMD_READDIR, handle) for _ in range(_UNDER_WAY))
         while True:
             try:
-                kind, answer = self.ask(CMD_READDIR, handle)
+                kind, answer = answers.wait(under_way.popleft())
             except EOFError:
                 break
             _expect(kind, CMD_NAME)
-            for _ in range(answer.get_int()):
-                name = answer.get_string().decode("utf-8", "surrogateescape")
-                answer.get_string()  # the same as a line of text
-                status = _status(answer)
-                if name not in (".", ".."):
-                    yield name, status
+            under_way.append(answers.ask(CMD_READDIR, handle))
+            yield from _names(answer)
         self.ask(CMD_CLOSE, handle)
 
     def status(self, path: str) -> Status:
-        """What is at ``path`` now; links are followed."""
-        kind, answer = self.ask(CMD_STAT, encoded(path))
+        """What is at ``path`` now. A link is not followed."""
+        kind, answer = self.ask(CMD_LSTAT, encoded(path))
         _expect(kind, CMD_ATTRS)
         return _status(answer)
 
@@ -127,9 +125,9 @@ class Files(paramiko.SFTPClient):
         """A request and its answer. Raises `Refused`, `EOFError`."""
         return self._request(kind, *args)
 
-    def ask_ahead(self, reading: "Reading", kind: int, *args: object) -> int:
-        """A request whose answer is given to ``reading``, by the number returned here."""
-        return self._async_request(reading, kind, *args)
+    def ask_ahead(self, answered: "_Answers", kind: int, *args: object) -> int:
+        """A request whose answer is given to ``answered``, by the number returned here."""
+        return self._async_request(answered, kind, *args)
 
     def take_answer(self) -> None:
         """Wait for the next answer, whatever it answers."""
@@ -148,16 +146,42 @@ class Files(paramiko.SFTPClient):
         try:
             super()._convert_status(message)  # type: ignore[misc]
         except OSError as error:
-            raise Refused(error.errno, error.strerror or str(error)) from error
+            # Not in the server's words: it may repeat what it was told.
+            said = os.strerror(error.errno) if error.errno else "the server refuses"
+            raise Refused(error.errno, said) from None
 
 
-@dataclass(slots=True)
-class _Request:
-    """One request to read; ``answer`` is None until it is there."""
+class _Answers:
+    """Answers to requests that were made in advance, in whatever order they come."""
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+        self._there: dict[int, tuple[int, paramiko.Message]] = {}
+
+    def ask(self, kind: int, *args: object) -> int:
+        """The number of a request that is on its way now."""
+        return self._files.ask_ahead(self, kind, *args)
+
+    def wait(self, number: int) -> tuple[int, paramiko.Message]:
+        """The answer to a request. Raises `Refused`, `EOFError`."""
+        while number not in self._there:
+            self._files.take_answer()
+        kind, message = self._there.pop(number)
+        if kind == CMD_STATUS:
+            self._files.judge(message)
+        return kind, message
+
+    def _async_response(self, kind: int, message: paramiko.Message, number: int) -> None:
+        """What `paramiko` calls with each answer."""
+        self._there[number] = (kind, message)
+
+
+class _Request(NamedTuple):
+    """A part of a file that was asked for."""
 
     offset: int
     length: int
-    answer: tuple[int, paramiko.Message] | None = None
+    number: int
 
 
 class Reading:
@@ -169,8 +193,7 @@ class Reading:
     def __init__(self, files: Files, handle: bytes) -> None:
         self._files = files
         self._handle = handle
-        self._under_way: deque[_Request] = deque()
-        self._by_number: dict[int, _Request] = {}
+        self._answers = _Answers(files)
 
     def close(self) -> None:
         self._files.ask(CMD_CLOSE, self._handle)
@@ -183,42 +206,29 @@ class Reading:
         expected_end : up to there requests are made in advance; beyond it they go one by one
         """
         size, following = request_bytes, start
+        under_way: deque[_Request] = deque()
         while True:
-            while not self._under_way or (
-                following < expected_end and len(self._under_way) < _UNDER_WAY
-            ):
-                self._under_way.append(self._asked(following, size))
+            while not under_way or (following < expected_end and len(under_way) < _UNDER_WAY):
+                under_way.append(self._asked(following, size))
                 following += size
-            request = self._under_way.popleft()
-            data = self._answer(request)
-            if data is None:
+            request = under_way.popleft()
+            try:
+                data = self._data(request)
+            except EOFError:
                 return
             yield data
             missing = request.length - len(data)
             if missing:
                 size = max(len(data), _LEAST_REQUEST_BYTES)
-                self._under_way.appendleft(self._asked(request.offset + len(data), missing))
+                under_way.appendleft(self._asked(request.offset + len(data), missing))
 
     def _asked(self, offset: int, length: int) -> _Request:
-        request = _Request(offset, length)
-        number = self._files.ask_ahead(self, CMD_READ, self._handle, int64(offset), length)
-        self._by_number[number] = request
-        return request
+        number = self._answers.ask(CMD_READ, self._handle, int64(offset), length)
+        return _Request(offset, length, number)
 
-    def _async_response(self, kind: int, message: paramiko.Message, number: int) -> None:
-        """What `paramiko` calls with each answer."""
-        self._by_number.pop(number).answer = (kind, message)
-
-    def _answer(self, request: _Request) -> bytes | None:
-        """The bytes of a request, at least one; None at the end of the file."""
-        while request.answer is None:
-            self._files.take_answer()
-        kind, message = request.answer
-        if kind == CMD_STATUS:
-            try:
-                self._files.judge(message)
-            except EOFError:
-                return None
+    def _data(self, request: _Request) -> bytes:
+        """At least one byte. Raises `EOFError` at the end of the file."""
+        kind, message = self._answers.wait(request.number)
         _expect(kind, CMD_DATA)
         announced, data = message.get_int(), message.get_remainder()
         # `paramiko` itself would fill up with zeros.
@@ -238,6 +248,15 @@ def encoded(path: str) -> bytes:
 def _expect(kind: int, expected: int) -> None:
     if kind != expected:
         raise paramiko.SFTPError(f"the server answers by {kind} where {expected} is due")
+
+
+def _names(answer: paramiko.Message) -> Iterator[tuple[str, Status]]:
+    for _ in range(answer.get_int()):
+        name = answer.get_string().decode("utf-8", "surrogateescape")
+        answer.get_string()  # the same as a line of text
+        status = _status(answer)
+        if name not in (".", ".."):
+            yield name, status
 
 
 def _status(answer: paramiko.Message) -> Status:

@@ -1,35 +1,39 @@
-"""OpenSSH's sshd with internal-sftp, on loopback, for one user and one key."""
+"""A sshd of a test's own, whose keys, user and life the test has in its hands.
+
+What belongs here: one Pi for one test. What does not: the Pi that the matrix shares
+(`faults.servers.sshd`).
+"""
 
 import getpass
 import os
 import pwd
 import shutil
-import socket
 import subprocess
-import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest
-
 from astro_assets.settings import PiSource, Secrets, Settings, load_settings
-
-SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/usr/bin")
-_PATIENCE_S = 15
+from astro_assets_tests.faults.servers.process import (
+    HOST,
+    IS_ROOT,
+    folder,
+    free_port,
+    program,
+    running,
+)
 
 
 @dataclass
 class Sshd:
     """root : what the user finds at log-in; the captures lie in ``root / "captures"``"""
 
+    program: str
     folder: Path
     user: str
     port: int
-    process: subprocess.Popen[bytes] | None = None
-    more: str = ""
+    _life: ExitStack = field(default_factory=ExitStack)
 
     @property
     def root(self) -> Path:
@@ -52,31 +56,22 @@ class Sshd:
         _keygen(self.folder / f"host_{kind}", kind)
 
     def know(self) -> None:
-        self.known_hosts.write_text(f"[127.0.0.1]:{self.port} {self.public()}\n")
+        self.known_hosts.write_text(f"[{HOST}]:{self.port} {self.public()}\n")
 
     def start(self) -> None:
         keys = sorted(f for f in self.folder.glob("host_*") if f.suffix != ".pub")
-        text = (
-            f"Port {self.port}\nListenAddress 127.0.0.1\nPidFile none\nUsePAM no\nStrictModes no\n"
-            "PasswordAuthentication no\nPermitRootLogin yes\nMaxStartups 100\nLogLevel VERBOSE\n"
-            f"AuthorizedKeysFile {self.folder}/authorized_keys\n"
-            f"Subsystem sftp internal-sftp -d {self.root} -u 0022\n"
-            + "".join(f"HostKey {key}\n" for key in keys)
-            + self.more
-        )
-        (self.folder / "sshd_config").write_text(text)
-        assert SSHD is not None
-        with (self.folder / "sshd.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [SSHD, "-D", "-e", "-f", str(self.folder / "sshd_config")], stderr=log
-            )
-        _wait_for(lambda: _answers(self.port))
+        lines = [
+            f"ListenAddress {HOST}:{self.port}", "PidFile none", "UsePAM no", "StrictModes no",
+            "PasswordAuthentication no", "PermitRootLogin yes", "MaxStartups 100", "UseDNS no",
+            "LogLevel VERBOSE", f"AuthorizedKeysFile {self.folder}/authorized_keys",
+            f"Subsystem sftp internal-sftp -d {self.root}", *(f"HostKey {key}" for key in keys),
+        ]  # fmt: skip
+        (self.folder / "sshd_config").write_text("\n".join(lines) + "\n")
+        command = [self.program, "-D", "-e", "-f", str(self.folder / "sshd_config")]
+        self._life.enter_context(running(command, self.port, self.folder / "sshd.log"))
 
     def stop(self) -> None:
-        if self.process is not None:
-            self.process.terminate()
-            self.process.wait(_PATIENCE_S)
-            self.process = None
+        self._life.close()
 
     def settings(self, folder: Path, more: str = "") -> Settings:
         """An observatory with this one Pi, its products below ``folder``."""
@@ -84,7 +79,7 @@ class Sshd:
         (folder / ".env").write_text(f"PI_USER={self.user}\n")
         (folder / "observatory.toml").write_text(
             'root = "data"\n[site]\nname = "Home"\nlatitude_deg = 53.2\nlongitude_deg = 6.6\n'
-            '[[sources]]\nname = "pi"\nkind = "pi"\nhost = "127.0.0.1"\nuser_env = "PI_USER"\n'
+            f'[[sources]]\nname = "pi"\nkind = "pi"\nhost = "{HOST}"\nuser_env = "PI_USER"\n'
             f'port = {self.port}\nkey_file = "{self.folder}/user_key"\n'
             f'known_hosts = "{self.known_hosts}"\n{more}\n'
         )
@@ -98,56 +93,29 @@ class Sshd:
 
 
 @contextmanager
-def sshd(user: str | None = None, more: str = "") -> Iterator[Sshd]:
-    """A running server whose host key is known."""
-    if SSHD is None:
-        pytest.skip("sshd is not installed: apt install openssh-server")
-    if os.getuid() == 0:
+def sshd(user: str | None = None) -> Iterator[Sshd]:
+    """A running server whose host key is known; only root can have it serve another user."""
+    path = program("sshd", "openssh-server")
+    if IS_ROOT:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
-    # pytest's own folders are closed to other users.
-    folder = Path(tempfile.mkdtemp(prefix="sshd-"))
-    folder.chmod(0o755)
-    server = Sshd(folder, user or getpass.getuser(), _free_port(), more=more)
-    try:
+    with folder("pi") as home:
+        server = Sshd(path, home, user or getpass.getuser(), free_port())
         server.root.mkdir()
         if user is not None:
             account = pwd.getpwnam(user)
             os.chown(server.root, account.pw_uid, account.pw_gid)
         server.make_key()
-        _keygen(folder / "user_key", "ed25519")
-        shutil.copyfile(folder / "user_key.pub", folder / "authorized_keys")
+        _keygen(home / "user_key", "ed25519")
+        shutil.copyfile(home / "user_key.pub", home / "authorized_keys")
         server.know()
-        server.start()
-        yield server
-    finally:
-        server.stop()
-        shutil.rmtree(folder)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
 
 
 def _keygen(path: Path, kind: str) -> None:
     for old in (path, path.with_suffix(".pub")):
         old.unlink(missing_ok=True)
     subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", str(path)], check=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
-
-
-def _answers(port: int) -> bool:
-    with socket.socket() as client:
-        client.settimeout(1)
-        if client.connect_ex(("127.0.0.1", port)):
-            return False
-        return client.recv(4) == b"SSH-"
-
-
-def _wait_for(true: Callable[[], bool]) -> None:
-    limit = time.monotonic() + _PATIENCE_S
-    while time.monotonic() < limit:
-        if true():
-            return
-        time.sleep(0.02)
-    pytest.fail("sshd does not start")
