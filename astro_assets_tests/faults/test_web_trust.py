@@ -50,6 +50,46 @@ def test_a_certificate_that_does_not_hold(
     cell.saw(f"{wrong}: refused within the handshake, not a byte of HTTP")
 
 
+@cells(45, "H", "X, no password sent")
+def test_another_certificate_than_the_pinned_one(
+    far: TelescopeOrgFar, web: WebProxy, cell: Cell, tmp_path: Path
+) -> None:
+    far.options["certificate_sha256"] = identity(tmp_path / "other").sha256
+    (error,) = far.fetch().failures
+    assert isinstance(error, IdentityRefused)
+    assert "it is not the pinned one" in str(error)
+    assert web.asked == []
+    cell.saw("a good certificate, but not the pinned one: refused, not a byte of HTTP")
+
+
+@cells(45, "H", "by the pin alone")
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_pinned_certificate_is_believed_whoever_signed_it(
+    far: TelescopeOrgFar, cell: Cell, tmp_path: Path, wrong: str
+) -> None:
+    far.put("1.fits", frame(1))
+    shown = identity(tmp_path / "wrong", **WRONG[wrong])  # type: ignore[arg-type]
+    with WebProxy(far.address[1], tmp_path / "web", shown) as proxy:
+        far.options |= proxy.options | {"certificate_sha256": shown.sha256}
+        assert far.fetch().published == {far.path("1.fits"): frame(1)}
+    cell.saw(f"{wrong}, and pinned: fetched")
+
+
+@cells(45, "H", "a warning at each run")
+def test_unchecked_is_told_each_time(
+    far: TelescopeOrgFar, cell: Cell, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    far.put("1.fits", frame(1))
+    shown = identity(tmp_path / "wrong", self_signed=True)
+    with WebProxy(far.address[1], tmp_path / "web", shown) as proxy:
+        far.options |= proxy.options | {"insecure_no_certificate_check": True}
+        assert far.fetch().published == {far.path("1.fits"): frame(1)}
+        first = caplog.text.count("insecure_no_certificate_check is set")
+        far.look()
+    assert caplog.text.count("insecure_no_certificate_check is set") > first > 0
+    cell.saw("insecure_no_certificate_check: fetched, with a warning")
+
+
 class Listener:
     """Notes whether anybody says anything to it."""
 
