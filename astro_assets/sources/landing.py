@@ -85,10 +85,10 @@ def _tidy(folder: Path, quarantine: Path, incoming: Path) -> None:
     for parent in folder.parents[:_OUR_PARENTS]:
         sync_folder(parent)
     if incoming.exists():
-        for below in (folder, quarantine):
-            for made in (below, *below.rglob("*")):
-                if made.is_dir():
-                    sync_folder(made)
+        above = quarantine.parents[:_OUR_PARENTS]
+        for made in (*folder.rglob("*"), folder, *quarantine.rglob("*"), quarantine, *above):
+            if made.is_dir():
+                sync_folder(made)
         shutil.rmtree(incoming)
     for unfinished in (*_unfinished(folder), *_unfinished(quarantine)):
         unfinished.unlink()

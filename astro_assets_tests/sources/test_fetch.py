@@ -1,11 +1,9 @@
-"""One fetch for all: broken neighbours, versions, crashes, two processes, a full disk."""
+"""One fetch for all: broken neighbours, versions, records; crashes are in the matrix of faults."""
 
 import datetime as dt
 import errno
 import json
-import multiprocessing
 import os
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -15,7 +13,7 @@ import pytest
 from astro_assets import store
 from astro_assets.errors import BrokenFile, SourceUnreachable, StorageFailed
 from astro_assets.frame import FrameKind
-from astro_assets.sources import landing
+from astro_assets.sources import journal, landing
 from astro_assets.sources.batches import Batch
 from astro_assets.sources.fetch import Progress, fetch_batch
 from astro_assets.sources.folder import FolderTransport
@@ -35,7 +33,11 @@ def batch(far: Path) -> Batch:
     return Batch("far", KEY, FrameKind.LIGHT, dt.date(2026, 11, 20), "M 31", "T20", ordered)
 
 
-def fetched(far: Path, root: Path, told: Callable[[Progress], None] | None = None) -> Manifest:
+def fetched(
+    far: Path,
+    root: Path,
+    told: Callable[[Progress], None] | None = None,
+) -> Manifest:
     return fetch_batch(lambda: FolderTransport("far", far), batch(far), Store(root), told)
 
 
@@ -155,6 +157,43 @@ def test_a_damaged_manifest_is_told(far: Path, tmp_path: Path) -> None:
         fetched(far, tmp_path / "data")
 
 
+def test_a_journal_that_a_power_cut_left_is_taken_up(far: Path, tmp_path: Path) -> None:
+    """Its last line is cut; what that told of is found again by its hash."""
+    fetched(far, tmp_path / "data")
+    expected = everything(tmp_path / "data")
+    folder = Store(tmp_path / "data").raw("far", KEY)
+    manifest = Manifest.load(folder)
+    assert manifest is not None
+    with journal.Journal(folder, manifest.about) as growing:
+        growing.append(manifest.records)
+    (folder / "manifest.json").unlink()
+    lines = (folder / journal.FILE_NAME).read_bytes()
+    for cut in (0, 30, 200, 400, len(lines) // 2, len(lines) - 3, len(lines)):
+        put(folder / journal.FILE_NAME, lines[:cut] + bytes(cut % 3))
+        known = Manifest.load(folder)
+        whole = max(0, lines[:cut].count(b"\n") - 1)
+        assert (known.records if known else ()) == manifest.records[:whole]
+        assert fetched(far, tmp_path / "data") == manifest
+        assert everything(tmp_path / "data") == expected
+        (folder / "manifest.json").unlink()
+
+
+def test_records_cost_a_line_each(
+    far: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The manifest itself is written once for a fetch, however many files there are."""
+    saved: list[int] = []
+    save = Manifest.save
+
+    def counted(self: Manifest) -> None:
+        saved.append(len(self.records))
+        save(self)
+
+    monkeypatch.setattr(Manifest, "save", counted)
+    fetched(far, tmp_path / "data")
+    assert saved == [6]
+
+
 def test_progress(far: Path, tmp_path: Path) -> None:
     told: list[Progress] = []
     fetched(far, tmp_path / "data", told.append)
@@ -182,60 +221,6 @@ def test_a_source_that_is_gone_costs_one_file_s_patience(far: Path, tmp_path: Pa
     far.rename(tmp_path / "unplugged")
     with pytest.raises(SourceUnreachable, match="there is no folder"):
         fetch_batch(lambda: FolderTransport("far", far), listed, Store(tmp_path / "data"))
-
-
-def killed_at(call: int, far: Path, root: Path) -> None:
-    """Fetch, and be killed at the given call of something that touches the disk."""
-    count = 0
-
-    def counted(wrapped: Callable[..., object]) -> Callable[..., object]:
-        def wrapper(*args: object, **more: object) -> object:
-            nonlocal count
-            count += 1
-            if count == call:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return wrapped(*args, **more)
-
-        return wrapper
-
-    for name in ("fsync", "unlink", "rename", "replace", "link", "mkdir", "open"):
-        setattr(os, name, counted(getattr(os, name)))
-    fetched(far, root)
-
-
-def test_killed_at_any_step_the_next_fetch_converges(far: Path, tmp_path: Path) -> None:
-    for path in sorted(far.rglob("*.fits"))[2:]:
-        path.unlink()
-    put(far / "night/x.fit.zip", zipped({"x.fit": frame(10)}))
-    put(far / "night/broken.fits", frame(9)[:4000])
-    fetched(far, tmp_path / "calm")
-    expected = everything(tmp_path / "calm")
-    forked = multiprocessing.get_context("fork")
-    for call in range(1, 400, 3):
-        root = tmp_path / f"killed-{call}"
-        process = forked.Process(target=killed_at, args=(call, far, root))
-        process.start()
-        process.join()
-        fetched(far, root)
-        assert everything(root) == expected, f"killed at call {call}"
-        if process.exitcode == 0:
-            break
-    assert process.exitcode == 0, "the sweep goes over every call"
-    assert call > 60
-
-
-def test_two_processes_publish_each_frame_once(far: Path, tmp_path: Path) -> None:
-    forked = multiprocessing.get_context("fork")
-    processes = [forked.Process(target=fetched, args=(far, tmp_path / "data")) for _ in range(3)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-    assert [process.exitcode for process in processes] == [0, 0, 0]
-    assert len(published(tmp_path / "data")) == 6
-    manifest = Manifest.load(Store(tmp_path / "data").raw("far", KEY))
-    assert manifest is not None
-    assert len(manifest.records) == 6
 
 
 @pytest.mark.parametrize(("module", "where"), [(landing, "publish"), (store, "sync_folder")])
