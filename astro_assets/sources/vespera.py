@@ -99,7 +99,7 @@ def _night(folders: list[str], file: RemoteFile, timezone: str) -> date:
 def connect(source: VesperaSource, secrets: Secrets) -> Transport:
     """Plain FTP, as the telescope has it on its own network."""
     from astro_assets.sources.ftp import FtpTransport
-    from astro_assets.sources.ftp_client import FtpServer
+    from astro_assets.sources.ftp_client import ANONYMOUS, FtpServer
 
     del secrets  # everyone is let in
     server = FtpServer(
@@ -107,7 +107,7 @@ def connect(source: VesperaSource, secrets: Secrets) -> Transport:
         host=source.host,
         port=source.port,
         path=source.path,
-        user="anonymous",
+        user=ANONYMOUS,
         password="",
         login_hint="this telescope should let everyone in; look at its own application",
     )
