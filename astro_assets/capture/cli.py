@@ -77,7 +77,7 @@ def run(config_file: Path, plan_file: Path | None, speed: float) -> None:
     file = (plan_file or _write_own_plan(config)).absolute()
     read_plan(file)
     words = [str(config_file), str(file), repr(speed), repr(time.time())]
-    sys.exit(supervise(config.save, words, log.info))
+    sys.exit(supervise(config.save, words, log.info, speed))
 
 
 @main.command()

@@ -28,6 +28,7 @@ BEYOND_EXPOSURE_S = 60.0
 SETTLE_LIMIT_S = 300.0
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
+_BEAT_S = 10.0
 
 
 class Hands:
@@ -135,6 +136,7 @@ class Hands:
         except OSError as error:
             raise CameraFailed(f"{what}: the camera's process has ended") from error
         deadline_s = time.monotonic() + self._clock.real_s(limit_s)
+        beat_every_s = min(1.0, max(self._clock.real_s(_BEAT_S), 0.05))
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
             while b"\n" not in self._unread:
@@ -142,7 +144,7 @@ class Hands:
                 if left_s <= 0:
                     reset_camera(self._config.camera, self._say)
                     raise CameraFailed(f"{what} did not end in time; its process was killed")
-                if not selector.select(min(left_s, 1.0)):
+                if not selector.select(min(left_s, beat_every_s)):
                     self._beat()
                 else:
                     chunk = os.read(process.stdout.fileno(), 65536)

@@ -24,6 +24,8 @@ _HALF_STEPS = (
     (0, 0, 1, 0), (0, 0, 1, 1), (0, 0, 0, 1), (1, 0, 0, 1),
 )  # fmt: skip
 _PAUSE_S = 0.002
+_PIECE = 64
+"""half steps that are written down at once: what a power cut may cost in certainty"""
 
 
 class Pin(Protocol):
@@ -61,7 +63,11 @@ class Motor:
         wanted = max(1, round(self._config.step_deg / STEP_DEG))
         if self._within(self._direction * wanted) == 0:
             self._direction = -self._direction
-        self._move(self._within(self._direction * wanted))
+        left = self._within(self._direction * wanted)
+        while left:
+            piece = max(-_PIECE, min(left, _PIECE))
+            self._move(piece)
+            left -= piece
 
     def _within(self, steps: int) -> int:
         """So many steps, or as many as the end allows."""

@@ -88,11 +88,11 @@ def _run(
 
 
 def _clock(speed: float, started: str, plan: Plan) -> Clock:
-    """The system's clock; a rehearsal begins a minute before dusk, ``started`` real seconds ago."""
+    """The system's clock; a rehearsal begins just before dusk, ``started`` real seconds ago."""
     if speed == 1:
         return Clock()
     gone_s = (time.time() - float(started)) * speed
-    return Clock(speed, plan.dusk_utc - timedelta(minutes=1) + timedelta(seconds=gone_s))
+    return Clock(speed, plan.dusk_utc - timedelta(seconds=5) + timedelta(seconds=gone_s))
 
 
 def _motor(config: Config) -> Motor | None:

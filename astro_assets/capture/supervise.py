@@ -29,10 +29,17 @@ LONGEST_RESTART_S = 5.0
 DONE = 0
 STOPPED = 3
 _PATIENCE_TO_STOP_S = 20.0
+_SHORTEST_PATIENCE_S = 1.0
 
 
-def supervise(captures: Path, words: list[str], say: Callable[[str], None]) -> int:
+def supervise(
+    captures: Path, words: list[str], say: Callable[[str], None], speed: float = 1.0
+) -> int:
     """Run ``python -m astro_assets.capture.night_process WORDS`` until it says that it is done.
+
+    Parameters
+    ----------
+    speed : of a rehearsal, whose pauses are shorter by so much
 
     Returns
     -------
@@ -46,11 +53,13 @@ def supervise(captures: Path, words: list[str], say: Callable[[str], None]) -> i
     with camera_lock(captures) as free:
         if not free:
             raise NothingToDo("another capture of this camera is under way; stop that one first")
-        return _Watch(words, say).run()
+        return _Watch(words, say, speed).run()
 
 
 class _Watch:
-    def __init__(self, words: list[str], say: Callable[[str], None]) -> None:
+    def __init__(self, words: list[str], say: Callable[[str], None], speed: float) -> None:
+        self._speed = speed
+        self._patience_s = max(WATCHDOG_S / speed, _SHORTEST_PATIENCE_S)
         self._words = words
         self._say = say
         self._child: subprocess.Popen[bytes] | None = None
@@ -69,9 +78,11 @@ class _Watch:
             self._say(f"the night's process ended ({_how(code)}); it begins again")
             lasted_s = time.monotonic() - begun_s
             pause_s = (
-                RESTART_AFTER_S if lasted_s > WATCHDOG_S else min(2 * pause_s, LONGEST_RESTART_S)
+                RESTART_AFTER_S
+                if lasted_s > self._patience_s
+                else min(2 * pause_s, LONGEST_RESTART_S)
             )
-            time.sleep(pause_s)
+            time.sleep(pause_s / self._speed)
 
     def _watched(self) -> int:
         """Start the child and return its status, having killed it if it hung."""
@@ -87,14 +98,16 @@ class _Watch:
             with selectors.DefaultSelector() as selector:
                 selector.register(read, selectors.EVENT_READ)
                 while self._child.poll() is None:
-                    if selector.select(1.0):
+                    if selector.select(min(1.0, self._patience_s / 4)):
                         if os.read(read, 4096):
                             last_s = time.monotonic()
                             notify("WATCHDOG=1")
                         else:
                             break  # it is ending
-                    elif time.monotonic() - last_s > WATCHDOG_S:
-                        self._say(f"the night's process has not moved for {WATCHDOG_S:g} s: killed")
+                    elif time.monotonic() - last_s > self._patience_s:
+                        self._say(
+                            f"the night's process has not moved for {self._patience_s:g} s: killed"
+                        )
                         self._child.kill()
             return self._ended()
         finally:
