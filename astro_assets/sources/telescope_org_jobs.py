@@ -23,6 +23,8 @@ _MONTHS = (
     "october", "november", "december",
 )  # fmt: skip
 _NAME = re.compile(r"(?:(?P<jid>\d+)(?P<processed>-processed)?|flat-(?P<flat>\d+))\.(zip|fits)")
+_CALIBRATED = "BDF"
+"""what is done to every image there: bias, dark and flat"""
 _JOB = "JOBID"
 """the fact that tells which job a flat can be had through"""
 
@@ -45,6 +47,7 @@ def job_file(page: Mapping[str, str], form: Form, *, processed: bool) -> RemoteF
     if not page.get("jid") or completion is None:
         return None
     facts = {"IMAGETYP": "Light Frame", "OBJECT": object_of(page), **_pointing(page)}
+    facts["CALSTAT"] = _CALIBRATED
     exposure_s = exposure_of(page)
     if exposure_s is not None:
         facts["EXPTIME"] = f"{exposure_s:g}"

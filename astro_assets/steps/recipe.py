@@ -6,7 +6,7 @@ A kind's naming rules are in `sources`; here is only what the reduction has to k
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from astro_assets.settings import ItelescopeSource, SourceSettings
+from astro_assets.settings import ItelescopeSource, SourceSettings, TelescopeOrgSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,4 +55,7 @@ def recipe_of(source: SourceSettings) -> Recipe:
     usual = RECIPES[source.kind]
     if isinstance(source, ItelescopeSource) and set(source.frames) != {"calibrated"}:
         return replace(usual, arrives_calibrated=False, saturation_adu=_CEILING)
+    if isinstance(source, TelescopeOrgSource) and source.flats:
+        # A place for the flats; the lights say that they are calibrated.
+        return replace(usual, arrives_calibrated=False)
     return usual

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from astro_assets.definitions import build_defs
 from astro_assets.steps.calibrate import calibrate_session
 from astro_assets.steps.inputs import open_raw, raw_frames
 from astro_assets.steps.planes import filters_of_planes
-from astro_assets.steps.recipe import RECIPES
+from astro_assets.steps.recipe import RECIPES, recipe_of
 from astro_assets.store import read_image
-from astro_assets_tests.sources.conftest import Night, put
+from astro_assets_tests.sources.conftest import Night, frame, put
 from astro_assets_tests.sources.conftest import night as _night
 from astro_assets_tests.sources.test_telescope_org import SESSION, with_settings
 
@@ -96,3 +97,23 @@ def test_which_cubes_are_split(
 def test_what_cannot_be_read_has_no_planes(tmp_path: Path) -> None:
     assert filters_of_planes(tmp_path / "nothing.fits") == ()
     assert filters_of_planes(put(tmp_path / "broken.fits", b"SIMPLE  =")) == ()
+
+
+def test_flats_beside_the_lights_leave_the_lights_as_they_are(wide: Night) -> None:
+    """With flats there are calibrations in the lane; the lights are the provider's all the same."""
+    put(wide.served / "telescope_org/flats/31/B.fits", frame(80, FILTER="B"))
+    found = []
+    for night in (wide, with_settings(wide, "flats = true")):
+        night.fetch("telescope_org")
+        recipe = recipe_of(night.settings.source("telescope_org"))
+        found.append(recipe.arrives_calibrated)
+        calibrate_session(night.store, "telescope_org", SESSION, recipe, None)
+        for path in night.store.calibrated("telescope_org", SESSION).glob("*.fits"):
+            found.append(read_image(path).image.sum())
+            assert read_image(path).header["CALSTAT"] == "BDF"
+            path.unlink()
+    assert found[0] is True
+    assert found[4] is False
+    assert found[1:4] == found[5:]
+    jobs = {job.name for job in build_defs(night.settings).jobs or ()}
+    assert {"telescope_org_raw_calibrations", "telescope_org_master_flat"} <= jobs
