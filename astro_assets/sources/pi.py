@@ -7,12 +7,14 @@ a manifest says (`pi_manifest`), the Pi's own program (`capture`).
 import logging
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from astro_assets.errors import ListingFailed
 from astro_assets.frame import FrameKind, kind_from_text
 from astro_assets.settings import PiSource, Secrets
 from astro_assets.sources.configuration import configuration
@@ -30,7 +32,7 @@ from astro_assets.sources.protocol import (
     Transport,
 )
 from astro_assets.sources.sftp import SftpSession
-from astro_assets.sources.sftp_files import Status
+from astro_assets.sources.sftp_files import Refused, Status
 
 log = logging.getLogger(__name__)
 
@@ -108,17 +110,17 @@ class PiTransport:
         for name, status in self._session.entries(self._root):
             if not _NIGHT.fullmatch(name) or status.is_file:
                 continue
-            if self._manifest:
-                yield from self._listed(name, headers)
-            else:
-                yield from self._lying(name, headers)
+            files = self._listed if self._manifest else self._lying
+            yield from files(name, headers)
 
     def _listed(self, night: str, headers: Headers) -> Iterator[RemoteFile]:
         """The frames that the night's manifest names."""
         # The state first: frames that come between the two looks then belong to an open night.
         status = self._session.head(self._path(f"{night}/{STATUS}"), _STATUS_BYTES)
         done = status is not None and is_done(status)
-        lines = self._session.lines(self._path(f"{night}/{MANIFEST}"))
+        lines: Iterator[str] | None = None
+        with _left_out_if_closed():
+            lines = self._session.lines(self._path(f"{night}/{MANIFEST}"))
         if lines is None and status is None:
             log.warning(
                 "%s: the night %s has no %s, nothing of it is fetched: if no program there writes "
@@ -135,7 +137,9 @@ class PiTransport:
 
     def _lying(self, folder: str, headers: Headers) -> Iterator[RemoteFile]:
         """The frames that lie in a folder and below it."""
-        entries = dict(self._session.entries(self._path(folder)))
+        entries: dict[str, Status] = {}
+        with _left_out_if_closed():
+            entries.update(self._session.entries(self._path(folder)))
         for name, status in entries.items():
             if name.startswith("."):
                 continue
@@ -153,6 +157,17 @@ class PiTransport:
                     modified_utc=_moment(status),
                     facts=headers.facts(path, version, found),
                 )
+
+
+@contextmanager
+def _left_out_if_closed() -> Iterator[None]:
+    """One place that the server keeps closed does not keep us from the others."""
+    try:
+        yield
+    except ListingFailed as error:
+        if not isinstance(error.__cause__, Refused):
+            raise
+        log.warning("%s; it is left out", error)
 
 
 def _moment(status: Status) -> datetime | None:

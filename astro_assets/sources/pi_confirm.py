@@ -47,50 +47,50 @@ def confirm(
     for file in files:
         nights[file.path.split("/", 1)[0]].append(file)
     for night, held in sorted(nights.items()):
-        folder = f"{root}/{night}"
-        _Night(session, folder, night).confirm(
-            [file for file in held if _unchanged(session, root, file, as_fetched(file.path))]
-        )
-
-
-def _unchanged(session: SftpSession, root: str, file: Confirmed, then: Status | None) -> bool:
-    now = session.status(f"{root}/{file.path}")
-    if now is None:
-        return False  # pruned, or taken away: nobody waits for this line
-    if now.size_bytes == file.size_bytes and then in (None, now):
-        return True
-    log.warning(
-        "%s: %s has changed since it was fetched and is not confirmed",
-        session.where, spelled(file.path),
-    )  # fmt: skip
-    return False
+        _Night(session, root, night).confirm(held, as_fetched)
 
 
 class _Night:
     """One night's folder on the Pi."""
 
-    def __init__(self, session: SftpSession, folder: str, night: str) -> None:
+    def __init__(self, session: SftpSession, root: str, night: str) -> None:
         self._session = session
-        self._folder = folder
+        self._root = root
+        self._folder = f"{root}/{night}"
         self._night = night
 
-    def confirm(self, files: Sequence[Confirmed]) -> None:
-        for _ in range(_TRIES):
-            # Read anew each time: somebody else may be confirming as well.
+    def confirm(
+        self, files: Sequence[Confirmed], as_fetched: Callable[[str], Status | None]
+    ) -> None:
+        new: Sequence[Confirmed] = files
+        for attempt in range(_TRIES + 1):
+            # Read back what was written; and somebody else may be confirming as well.
             lines, there = self._there()
-            new = [file for file in files if _key(self._name(file), file) not in there]
-            if new:
-                new = self._as_in_manifest(new)
+            new = [file for file in new if self._key(file) not in there]
+            if attempt == 0:
+                same = [file for file in new if self._unchanged(file, as_fetched(file.path))]
+                new = self._as_in_manifest(same) if same else []
             if not new:
                 return
-            content = "".join([*lines, *(self._line(file) for file in new)])
-            self._session.replace(f"{self._folder}/{CONFIRMED}", content.encode())
-        _, there = self._there()
-        if any(_key(self._name(file), file) not in there for file in new):
-            raise SourceUnreachable(
-                f"{self._session.where}: {self._folder}/{CONFIRMED} does not keep what is written "
-                "to it: check the Pi's disk"
-            )
+            if attempt < _TRIES:
+                content = "".join([*lines, *(self._line(file) for file in new)])
+                self._session.replace(f"{self._folder}/{CONFIRMED}", content.encode())
+        raise SourceUnreachable(
+            f"{self._session.where}: {self._folder}/{CONFIRMED} does not keep what is written to "
+            "it: check the Pi's disk"
+        )
+
+    def _unchanged(self, file: Confirmed, then: Status | None) -> bool:
+        now = self._session.status(f"{self._root}/{file.path}")
+        if now is None:
+            return False  # pruned, or taken away: nobody waits for this line
+        if now.size_bytes == file.size_bytes and then in (None, now):
+            return True
+        log.warning(
+            "%s: %s has changed since it was fetched and is not confirmed",
+            self._session.where, spelled(file.path),
+        )  # fmt: skip
+        return False
 
     def _there(self) -> tuple[list[str], set[tuple[object, ...]]]:
         """The lines that are there, and what they say."""
@@ -102,7 +102,7 @@ class _Night:
                 keys.add((entry["file"], entry["size"], entry["sha256"]))
             except (ValueError, KeyError, TypeError):
                 continue
-            lines.append(line + "\n")
+            lines.append(f"{line}\n")
         return lines, keys
 
     def _as_in_manifest(self, files: Sequence[Confirmed]) -> list[Confirmed]:
@@ -119,18 +119,10 @@ class _Night:
             )  # fmt: skip
         return same
 
-    def _name(self, file: Confirmed) -> str:
-        return file.path.split("/", 1)[1]
+    def _key(self, file: Confirmed) -> tuple[object, ...]:
+        return (file.path.split("/", 1)[1], file.size_bytes, file.sha256)
 
     def _line(self, file: Confirmed) -> str:
-        entry = {
-            "file": self._name(file),
-            "size": file.size_bytes,
-            "sha256": file.sha256,
-            "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
-        return json.dumps(entry) + "\n"
-
-
-def _key(name: str, file: Confirmed) -> tuple[object, ...]:
-    return (name, file.size_bytes, file.sha256)
+        name, size, sha256 = self._key(file)
+        moment = datetime.now(UTC).isoformat(timespec="seconds")
+        return json.dumps({"file": name, "size": size, "sha256": sha256, "time": moment}) + "\n"
