@@ -16,10 +16,12 @@ from astro_assets.defs.absence import absence
 from astro_assets.errors import ListingFailed
 from astro_assets.sources import ftp
 from astro_assets.sources.ftp_listing import parse_list
-from astro_assets_tests.faults.far import Far, Servers, VesperaFar
+from astro_assets_tests.faults.far import Far, ItelescopeFar, Servers, VesperaFar
 from astro_assets_tests.faults.matrix import Cell, cells
 from astro_assets_tests.faults.proxy import Fault
 from astro_assets_tests.faults.scripted import TITLE, Scripted, scripted
+from astro_assets_tests.faults.servers.certificates import identity
+from astro_assets_tests.faults.servers.pure_ftpd import pure_ftpd
 from astro_assets_tests.faults.servers.vsftpd import vsftpd
 from astro_assets_tests.sources.conftest import frame
 
@@ -139,7 +141,16 @@ print(json.dumps([len(files), wall, used, peak]))
 
 
 @cells(22, "FV", "<= 5 s, <= 300 MB")
-def test_a_hundred_thousand_entries(far: Far, cell: Cell) -> None:
+def test_a_hundred_thousand_entries(where: str, cell: Cell, tmp_path: Path) -> None:
+    shown = identity(tmp_path / "identity")
+    serving = vsftpd(shown, in_memory=True) if where == "F" else pure_ftpd(in_memory=True)
+    with serving as running:
+        far = (ItelescopeFar if where == "F" else VesperaFar)(running, tmp_path)
+        cell.server = far.server
+        _list_many(far, cell)
+
+
+def _list_many(far: Far, cell: Cell) -> None:
     far.put("first.fit", b"")
     folder = far.file("first.fit").parent
     for number in range(20):

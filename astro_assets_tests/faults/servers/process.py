@@ -99,10 +99,17 @@ def hashed(password: str) -> str:
     return done.stdout.strip()
 
 
+_IN_MEMORY = Path("/dev/shm")
+
+
 @contextmanager
-def folder(name: str) -> Iterator[Path]:
-    """An empty folder that other users may look into, unlike pytest's own."""
-    path = Path(tempfile.mkdtemp(prefix=f"faults-{name}-"))
+def folder(name: str, *, in_memory: bool = False) -> Iterator[Path]:
+    """An empty folder that other users may look into, unlike pytest's own.
+
+    in_memory : where there is such a place, for very many files
+    """
+    base = _IN_MEMORY if in_memory and os.access(_IN_MEMORY, os.W_OK) else None
+    path = Path(tempfile.mkdtemp(prefix=f"faults-{name}-", dir=base))
     path.chmod(0o755)
     try:
         yield path

@@ -20,10 +20,10 @@ USER, PASSWORD = "anonymous", "anonymous@"
 
 
 @contextmanager
-def pure_ftpd() -> Iterator[Running]:
+def pure_ftpd(*, in_memory: bool = False) -> Iterator[Running]:
     """Serve a folder to `USER`, who may also delete there."""
     path, tool = program("pure-ftpd", "pure-ftpd"), program("pure-pw", "pure-ftpd-common")
-    with folder("pure-ftpd") as home:
+    with folder("pure-ftpd", in_memory=in_memory) as home:
         served = home / "served"
         served.mkdir()
         served.chmod(0o777)

@@ -20,7 +20,11 @@ from astro_assets_tests.faults.servers.process import (
 
 @contextmanager
 def vsftpd(
-    identity: Identity | None = None, timezone: str = "UTC", **more: str
+    identity: Identity | None = None,
+    timezone: str = "UTC",
+    *,
+    in_memory: bool = False,
+    **more: str,
 ) -> Iterator[Running]:
     """Serve a folder to everybody, who may also delete where the folders are open.
 
@@ -29,7 +33,7 @@ def vsftpd(
     more : further options, or others
     """
     path = program("vsftpd", "vsftpd")
-    with folder("vsftpd") as home:
+    with folder("vsftpd", in_memory=in_memory) as home:
         served, empty = home / "served", home / "empty"
         served.mkdir()
         empty.mkdir()
