@@ -20,7 +20,7 @@ def translated(context: dg.AssetExecutionContext | dg.OpExecutionContext) -> Ite
     except AstroAssetsError as error:
         if not isinstance(error, Transient):
             context.instance.add_run_tags(context.run.run_id, {names.FAILURE_TAG: PERMANENT})
-        raise dg.Failure(description=str(error), allow_retries=False) from error
+        raise dg.Failure(description=str(error), allow_retries=False) from _alone(error)
     except OSError as error:
         # Sources translate theirs: this is our own disk, and it may be mended.
         raise dg.Failure(
@@ -28,3 +28,10 @@ def translated(context: dg.AssetExecutionContext | dg.OpExecutionContext) -> Ite
             f"({error.strerror or error}): check the disk and the space on it",
             allow_retries=False,
         ) from error
+
+
+def _alone(error: AstroAssetsError) -> AstroAssetsError:
+    """Without what caused it: Dagster keeps the words of all causes, a server's own among them."""
+    error.__cause__ = None
+    error.__suppress_context__ = True
+    return error

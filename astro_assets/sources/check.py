@@ -200,9 +200,8 @@ class _Check:
             raise self._refusal
         if not self._host:
             return Mark.GOOD, str(getattr(self._source, "path", ""))
-        if getattr(self._source, "user_env", None) is None:
-            return Mark.GOOD, "without a password"
-        return Mark.GOOD, f"as {self._settings.secrets.value(self._source, 'user_env')}"
+        variable = getattr(self._source, "user_env", None)
+        return Mark.GOOD, f"as the user in {variable}" if variable else "without a password"
 
     def _lists(self) -> Found:
         self._batches = look(self._source, self._settings)

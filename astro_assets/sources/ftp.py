@@ -23,7 +23,9 @@ from astro_assets.sources.ftp_client import (
     drained,
     features,
     listed,
+    masked,
     open_client,
+    reply,
     translated,
     wire,
 )
@@ -182,7 +184,7 @@ class FtpTransport:
             except ftplib.error_perm as error:
                 if not (folder and str(error).startswith(_REFUSED)):
                     raise
-                log.warning("%s is closed to us and left out (%s)", where, error)
+                log.warning("%s is closed to us and left out (%s)", where, reply(error, server))
                 return []
         self._listed_before = True
         return self._understood(lines, where)
@@ -196,11 +198,12 @@ class FtpTransport:
                 entries.append(entry)
             elif line.strip() and not line.startswith("total "):
                 odd.append(line)
+        shown = repr(masked(odd[0], self._server)) if odd else ""
         if odd and not entries:
-            raise ListingFailed(f"{where} is listed in a form that is not understood: {odd[0]!r}")
+            raise ListingFailed(f"{where} is listed in a form that is not understood: {shown}")
         if odd:
             log.warning(
-                "%s is listed with %d lines that are not understood: %r", where, len(odd), odd[0]
+                "%s is listed with %d lines that are not understood: %s", where, len(odd), shown
             )
         return entries
 

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 LISTING_TIMEOUT_S = 10
 DATA_TIMEOUT_S = 30
+ANONYMOUS = "anonymous"
 _CHUNK = 2**18
 _OF_THE_FILE = ("501", "550", "551", "553")
 """Refusals that mean this one file; any other is about the connection or the log-in."""
@@ -115,8 +116,9 @@ def _secure(client: TlsClient, server: FtpServer) -> None:
             client.auth()
         except ftplib.error_perm as error:
             raise IdentityRefused(
-                f"{server.where} offers no TLS ({error}): no password was sent; check host and port"
-            ) from error
+                f"{server.where} offers no TLS ({reply(error, server)}): no password was sent; "
+                "check host and port"
+            ) from None
 
 
 def _protect(client: TlsClient, server: FtpServer) -> None:
@@ -124,8 +126,9 @@ def _protect(client: TlsClient, server: FtpServer) -> None:
         client.prot_p()
     except ftplib.error_perm as error:
         raise IdentityRefused(
-            f"{server.where} refuses to protect the data ({error}): nothing is fetched from it"
-        ) from error
+            f"{server.where} refuses to protect the data ({reply(error, server)}): "
+            "nothing is fetched from it"
+        ) from None
 
 
 def _log_in(client: ftplib.FTP, server: FtpServer) -> None:
@@ -137,19 +140,26 @@ def _log_in(client: ftplib.FTP, server: FtpServer) -> None:
             )
         except ftplib.error_perm as error:
             raise LoginRefused(
-                f"{server.where} refuses user {server.user!r} ({_reply(error, server)}): "
+                f"{server.where} refuses user and password ({reply(error, server)}): "
                 f"{server.login_hint}"
             ) from None
 
 
-def _reply(error: Exception, server: FtpServer) -> str:
+def reply(error: Exception, server: FtpServer) -> str:
     """What the server answered; it may echo what it was sent."""
     return _shown(str(error), server)
 
 
 def _shown(answer: str, server: FtpServer) -> str:
-    text = spelled(_name(answer))
-    return text.replace(server.password, "…") if server.password else text
+    return masked(spelled(_name(answer)), server)
+
+
+def masked(text: str, server: FtpServer) -> str:
+    """What a server says, without what it was told."""
+    for secret in (server.password, server.user):
+        if secret and secret != ANONYMOUS:
+            text = text.replace(secret, "…")
+    return text
 
 
 def begun(client: ftplib.FTP, command: str, timeout_s: float, offset: int = 0) -> socket.socket:
@@ -251,12 +261,12 @@ def translated(
     except ssl.SSLCertVerificationError as error:
         raise no_trust(server.where, error, server.trust) from error
     except ftplib.error_perm as error:
-        text = f"{subject} is not handed over ({_reply(error, server)})"
+        text = f"{subject} is not handed over ({reply(error, server)})"
         if file and str(error).startswith(_OF_THE_FILE):
             raise BrokenFile(f"{text}: look at it there") from None
         raise broken(f"{text}: check the source's path and rights") from None
     except ftplib.Error as error:
-        raise broken(f"{subject}: the server answers {_reply(error, server)!r}") from None
+        raise broken(f"{subject}: the server answers {reply(error, server)!r}") from None
     except socket.gaierror as error:
         raise SourceUnreachable(
             f"{server.where} is not found ({error.strerror}): check the host and the network"

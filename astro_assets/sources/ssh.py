@@ -18,7 +18,8 @@ from astro_assets.sources.ssh_transport import CONNECT_TIMEOUT_S, SshTransport, 
 
 _KEEPALIVE_S = 15
 
-logging.getLogger("paramiko").addHandler(logging.NullHandler())
+# It tells whatever the server says, which may be what the server was told.
+logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 
 def ssh_client(source: PiSource, secrets: Secrets) -> paramiko.SSHClient:
@@ -97,7 +98,7 @@ def _connect(
             f"astro-assets check {source.name} --trust"
         ) from error
     except (paramiko.AuthenticationException, paramiko.PasswordRequiredException) as error:
-        raise LoginRefused(f"{where} refuses user {user!r}: {hint}") from error
+        raise LoginRefused(f"{where} refuses user and password: {hint}") from error
     except FileNotFoundError as error:
         raise LoginRefused(
             f"{where}: the key file {source.key_file} is not there: correct key_file"

@@ -145,8 +145,9 @@ class Site:
     def quoted(self, text: object) -> str:
         """What the site says, fit for a message: short, printable, without what it must not say."""
         said = "".join(letter for letter in str(text) if letter.isprintable())
-        for secret in (self._password, quote(self._password), quote_plus(self._password)):
-            said = said.replace(secret, "…")
+        for secret in (self._password, self._user):
+            for spelled in (secret, quote(secret), quote_plus(secret)):
+                said = said.replace(spelled, "…")
         return said[:_LONGEST_QUOTE]
 
     def not_understood(self, what: str) -> ListingFailed:
@@ -173,7 +174,7 @@ class Site:
 
     def _refused(self) -> LoginRefused:
         return LoginRefused(
-            f"{self.where} refuses user {self._user!r}: check the variables "
+            f"{self.where} refuses user and password: check the variables "
             f"{self._source.user_env} and {self._source.password_env}"
         )
 

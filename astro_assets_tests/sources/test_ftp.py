@@ -179,7 +179,7 @@ def test_a_refused_login_says_what_to_check_and_no_secret() -> None:
     script = Script(login_reply=f"530 wrong password {PASSWORD}")
     with scripted(script) as transport, pytest.raises(LoginRefused) as caught, transport:
         pass
-    assert "refuses user 'observer'" in str(caught.value)
+    assert "refuses user and password" in str(caught.value)
     assert "check the variables U and P" in str(caught.value)
     assert PASSWORD not in str(caught.value)
     assert PASSWORD not in repr(server(1))

@@ -40,7 +40,7 @@ def test_a_wrong_password(night: Night, source: str) -> None:
         night.look(source)
     text = str(caught.value)
     port = night.observatory.ports[source]
-    assert text.startswith(f"{source}: localhost:{port} refuses user 'observer'")
+    assert text.startswith(f"{source}: localhost:{port} refuses user and password")
     assert f"SIM_{source.upper()}_USER" in text
     assert f"SIM_{source.upper()}_PASSWORD" in text
     assert "canary-4711" not in text + repr(caught.value.__cause__)
