@@ -131,7 +131,7 @@ def read_config(file: Path) -> Config:
     return Config(
         file=file,
         camera=_camera(ini),
-        save=_path(ini.optional("Paths", "FILE_SAVE") or "captures"),
+        save=_path(file, ini.optional("Paths", "FILE_SAVE") or "captures"),
         place=place,
         twilight=ini.read("Night", "Twilight", _twilight, "nautical"),
         retention=Retention(
@@ -166,7 +166,7 @@ def _camera(ini: "_Ini") -> CameraConfig:
         binning=ini.read("Camera", "Binning", _binning, 1),
         set_temperature_c=ini.read("Camera", "Cooling", _temperature, None),
         roi=ini.read("Camera", "ROI", _roi, None),
-        library=_path(library) if library else None,
+        library=_path(ini.file, library) if library else None,
         auto=auto,
     )
 
@@ -337,5 +337,6 @@ def _twilight(text: str) -> Twilight:
     raise ValueError(f"one of {', '.join(_TWILIGHTS)}")
 
 
-def _path(text: str) -> Path:
-    return Path(text).expanduser()
+def _path(file: Path, text: str) -> Path:
+    """A path; relative ones count from the folder of the configuration."""
+    return file.absolute().parent / Path(text).expanduser()
