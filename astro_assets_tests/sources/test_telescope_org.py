@@ -361,3 +361,12 @@ def test_the_pixels_of_zip_and_cube_are_the_same(night: Night) -> None:
     planes = [fits.getdata(folder / f"423183/423183-{colour}.fits") for colour in "BVR"]
     with_settings(night, 'form = "cube"').fetch("telescope_org")
     assert np.array_equal(np.stack(planes), fits.getdata(folder / "423183.fits"))
+
+
+def test_a_search_needs_days(night: Night) -> None:
+    for line in ('search_filter = "BVR"', 'search_telescope = "galaxy"'):
+        text = night.file.read_text()
+        (problem,) = with_settings(night, line).settings.problems
+        assert "search_days beside it" in str(problem)
+        assert line.split(" ", 1)[0] in problem.key
+        night.file.write_text(text)
