@@ -64,5 +64,6 @@ def _tls(identity: Identity) -> dict[str, str | Path]:
     return {
         "ssl_enable": "YES", "allow_anon_ssl": "YES", "force_anon_data_ssl": "YES",
         "force_anon_logins_ssl": "YES", "require_ssl_reuse": "YES", "strict_ssl_read_eof": "YES",
+        "ssl_ciphers": "HIGH",  # without it, none that goes with our kind of key in TLS 1.2
         "rsa_cert_file": identity.certificate_file, "rsa_private_key_file": identity.key_file,
     }  # fmt: skip
