@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 from astro_assets.errors import BrokenFile, ListingFailed, SourceUnreachable, TransferCut
 from astro_assets.formats import format_of, keywords
@@ -52,15 +52,19 @@ class FolderTransport:
 
     def list(self) -> list[RemoteFile]:
         try:
-            return [self._file(path) for path in _walk(self._root)]
+            files = [self._file(path) for path in _walk(self._root)]
         except OSError as error:
             raise ListingFailed(
                 f"{self._name}: {error.filename} cannot be read ({error.strerror}): "
                 "check its rights"
             ) from error
+        return [file for file in files if file is not None]
 
-    def _file(self, path: Path) -> RemoteFile:
-        status = path.stat()
+    def _file(self, path: Path) -> RemoteFile | None:
+        try:
+            status = path.stat()
+        except FileNotFoundError:  # it went while its folder was read
+            return None
         return RemoteFile(
             path=path.relative_to(self._root).as_posix(),
             size_bytes=status.st_size,
@@ -74,10 +78,10 @@ class FolderTransport:
             raise BrokenFile(f"{self._name}: {path} lies outside of its folder: move it")
         try:
             with path.open("rb") as source:
-                sink.begin("")
-                while chunk := source.read(_CHUNK):
-                    sink.write(chunk)
-                status = os.fstat(source.fileno())
+                whole = _is_as_listed(file, os.fstat(source.fileno()))
+                if whole:
+                    _copy(source, file.size_bytes or 0, sink)
+                    whole = _is_as_listed(file, os.fstat(source.fileno()))
         except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
             raise BrokenFile(
                 f"{self._name}: {path} is not handed over ({error.strerror}): look at it there"
@@ -86,10 +90,22 @@ class FolderTransport:
             raise SourceUnreachable(
                 f"{self._name}: {path} cannot be read ({error.strerror}): is the drive there?"
             ) from error
-        if (status.st_size, _time(status)) != (file.size_bytes, file.modified_utc):
+        if not whole:
             raise TransferCut(
                 f"{self._name}: {path} changed while it was copied: the next look takes it"
             )
+
+
+def _copy(source: BinaryIO, size: int, sink: Sink) -> None:
+    """As many bytes as were listed: what its writer adds meanwhile is not run after."""
+    sink.begin("")
+    while size > 0 and (chunk := source.read(min(_CHUNK, size))):
+        sink.write(chunk)
+        size -= len(chunk)
+
+
+def _is_as_listed(file: RemoteFile, status: os.stat_result) -> bool:
+    return (status.st_size, _time(status)) == (file.size_bytes, file.modified_utc)
 
 
 def _walk(root: Path) -> Iterator[Path]:
