@@ -7,7 +7,6 @@ What belongs here: the order of the steps and what is tried again. What does not
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path, PurePosixPath
 
 from tenacity import (
@@ -166,18 +165,13 @@ class _Fetch:
             scratch.mkdir(exist_ok=True)
         for again in (True, False):
             received = self._received(line, file, scratch / "download.part")
-            try:
-                whole = self._checked(received)
-            except Unusable as error:
-                if again and isinstance(error, BrokenFile):
-                    # It may have been the transfer's doing.
-                    log.info("%s; asking for it once more", error)
-                    continue
-                land = partial(self._quarantined, received, error)
-            else:
-                land = partial(self._published, received, whole)
+            whole, fault = self._checked(received)
+            if again and isinstance(fault, BrokenFile):
+                # It may have been the transfer's doing.
+                log.info("%s; asking for it once more", fault)
+                continue
             with self.flow.halt.landing():
-                deliver(land())
+                deliver(self._landed(received, whole, fault))
             self.flow.meter.finished(file, received.received)
             return
 
@@ -194,15 +188,22 @@ class _Fetch:
         with PartFile(path, file, self.flow) as part:
             return retry(download, line, part)
 
-    def _checked(self, received: Download) -> list[_Whole]:
-        """Check everything that a download gave. Raises `Unusable`."""
-        received.checked()
-        parts = self._unpacked(received)
-        whole = []
-        for path, part in parts:
-            with storage_failures(part):
-                whole.append(_Whole(path, part, verify(part, str(path))))
-        return whole
+    def _checked(self, received: Download) -> tuple[list[_Whole], Unusable | None]:
+        """What a download gave that may appear, and what is wrong with it or with some of it."""
+        whole: list[_Whole] = []
+        fault: Unusable | None = None
+        try:
+            received.checked()
+            for path, part in self._unpacked(received):
+                try:
+                    with storage_failures(part):
+                        whole.append(_Whole(path, part, verify(part, str(path))))
+                except BrokenFile as error:
+                    fault = fault or error
+        except Unusable as error:
+            fault = error
+        some = fault is None or any(is_frame(file.path.name) for file in whole)
+        return whole if some else [], fault
 
     def _unpacked(self, received: Download) -> list[tuple[PurePosixPath, Path]]:
         """Names and bytes of the files that a download gave."""
@@ -218,9 +219,12 @@ class _Fetch:
         home = _home_of_members(path, list(members))
         return [(home / member, part) for member, part in members.items()]
 
-    def _published(self, received: Download, whole: list[_Whole]) -> Record:
+    def _landed(self, received: Download, whole: list[_Whole], fault: Unusable | None) -> Record:
+        """Let the good files of a download appear; quarantine it if not all of it is good."""
         files = tuple(self._appear(received, file) for file in whole)
-        return self._record(received, Status.PUBLISHED, files=files)
+        if fault is None:
+            return self._record(received, Status.PUBLISHED, files=files)
+        return self._quarantined(received, fault, files)
 
     def _appear(self, received: Download, file: _Whole) -> LocalFile:
         with storage_failures(file.part):
@@ -229,8 +233,10 @@ class _Fetch:
         published = publish_version(file.part, self.folder, file.path, sha256)
         return LocalFile(str(published), size_bytes, sha256, file.vouched)
 
-    def _quarantined(self, received: Download, reason: Unusable) -> Record:
-        record = self._record(received, Status.QUARANTINED, reason=str(reason))
+    def _quarantined(
+        self, received: Download, reason: Unusable, files: tuple[LocalFile, ...]
+    ) -> Record:
+        record = self._record(received, Status.QUARANTINED, str(reason), files)
         notes: dict[str, object] = {
             "source": self.batch.source,
             "batch": self.batch.key,
@@ -261,6 +267,7 @@ class _Fetch:
             reason=reason,
             files=files,
             facts=dict(received.file.facts),
+            listed_sha256=received.file.sha256,
         )
 
 

@@ -89,7 +89,7 @@ class Manifest:
         return hashlib.sha256("".join(hashes).encode()).hexdigest()
 
     def _current(self) -> list[Record]:
-        newest = {r.path: r for r in self.records if r.status is Status.PUBLISHED}
+        newest = {r.path: r for r in self.records if r.files}
         return [newest[path] for path in sorted(newest)]
 
     @property

@@ -40,8 +40,10 @@ class Record:
     path : as the far side spells it
     sha256 : of the bytes as served; None when the far side did not hand them over
     reason : why it is quarantined
+    files : what is published of it; of a quarantined archive, its good members
     confirmed : the far side was told that this version is here
     released_utc : when we deleted it on the far side
+    listed_sha256 : what the far side said that the bytes are
     """
 
     path: str
@@ -54,11 +56,18 @@ class Record:
     facts: Mapping[str, str] = field(default_factory=dict)
     confirmed: bool = False
     released_utc: datetime | None = None
+    listed_sha256: str | None = None
 
     def is_of(self, file: RemoteFile) -> bool:
-        """Whether this version is what the far file, of the same path, is now."""
+        """Whether this version is what the far file, of the same path, is now.
+
+        Bytes that were set aside because they were not what was listed get another chance once
+        they are.
+        """
         if file.sha256 is not None:
-            return self.sha256 == file.sha256
+            as_listed = (self.size_bytes, self.listed_sha256) == (file.size_bytes, file.sha256)
+            excused = self.status is Status.QUARANTINED and self.listed_sha256 and not as_listed
+            return self.sha256 == file.sha256 and not excused
         return self.size_bytes == file.size_bytes and same_time(
             self.modified_utc, file.modified_utc
         )
@@ -85,6 +94,7 @@ class Record:
             facts=entry["facts"],
             confirmed=entry.get("confirmed", False),
             released_utc=_moment(entry.get("released_utc")),
+            listed_sha256=entry.get("listed_sha256"),
         )
 
 

@@ -142,6 +142,22 @@ def test_members_of_a_zip_take_its_place(far: Path, tmp_path: Path) -> None:
     assert record.sha256 == sha256(served), "of the bytes as served"
 
 
+def test_one_poisoned_member_does_not_keep_the_others(far: Path, tmp_path: Path) -> None:
+    members = {"B.fits": frame(11), "V.fits": frame(12)[:4000], "R.fits": frame(13)}
+    archive = put(far / "a/423.zip", zipped(members))
+    manifest = fetched(far, tmp_path / "data")
+    files = {p: content for p, content in published(tmp_path / "data").items() if p[0] == "a"}
+    assert files == {"a/423/B.fits": frame(11), "a/423/R.fits": frame(13)}
+    assert {f.file.path for f in manifest.frames()} >= files.keys()
+    (record,) = manifest.quarantined
+    assert record.reason.startswith("a/423/V.fits is cut")
+    kept = Store(tmp_path / "data").quarantine("far") / KEY / "a/423.zip"
+    assert kept.read_bytes() == archive.read_bytes()
+    before = everything(tmp_path / "data")
+    assert fetched(far, tmp_path / "data") == manifest
+    assert everything(tmp_path / "data") == before
+
+
 def test_the_manifest_says_what_is_vouched_for(far: Path, tmp_path: Path) -> None:
     fetched(far, tmp_path / "data")
     manifest = Manifest.load(Store(tmp_path / "data").raw("far", KEY))
