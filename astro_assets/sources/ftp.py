@@ -129,9 +129,15 @@ class FtpTransport:
 
     def delete(self, file: RemoteFile) -> None:
         """Delete one file for good."""
+        client, target = self._connected(), self._target(file)
         where = f"{self._server.where}: {spelled(file.path)}"
         with translated(self._server, file=where):
-            self._connected().delete(self._target(file))
+            try:
+                client.delete(target)
+            except ftplib.error_perm as error:
+                raise BrokenFile(
+                    f"{where} is not deleted ({reply(error, self._server)}): look at it there"
+                ) from None
 
     def _continued(self, target: str, offset: int, sink: Sink) -> socket.socket | None:
         """A transfer from ``offset`` on; None, with the sink begun anew, if that is refused."""
@@ -139,7 +145,11 @@ class FtpTransport:
         try:
             return begun(client, f"RETR {target}", ftp_client.DATA_TIMEOUT_S, offset)
         except ftplib.Error as error:
-            log.info("%s does not go on where it broke off (%s)", self._server.where, error)
+            log.info(
+                "%s does not go on where it broke off (%s)",
+                self._server.where,
+                reply(error, self._server),
+            )
             sink.begin("")
             return None
 

@@ -199,12 +199,12 @@ def drained(client: ftplib.FTP, connection: socket.socket, take: Callable[[bytes
 def listed(client: ftplib.FTP, command: str, where: str) -> list[str]:
     """The lines of a listing. Raises `ListingFailed` when the last one is cut."""
     raw = bytearray()
-    reply = drained(client, begun(client, command, LISTING_TIMEOUT_S), raw.extend)
+    ending = drained(client, begun(client, command, LISTING_TIMEOUT_S), raw.extend)
     if raw and not raw.endswith(b"\n"):
         raise ListingFailed(f"{where} was listed only in part: the next look tries again")
-    if "failed to open" in reply:
+    if "failed to open" in ending:
         # vsftpd calls a transfer done, but adds in brackets that it could not look there.
-        raise ftplib.error_perm(f"550 {reply[4:]}")  # noqa: S321 - not a call of it
+        raise ftplib.error_perm(f"550 {ending[4:]}")  # noqa: S321 - not a call of it
     return [
         line.rstrip("\r") for line in raw.decode("utf-8", "surrogateescape").split("\n") if line
     ]

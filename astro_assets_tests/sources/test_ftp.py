@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from astro_assets.errors import (
+    BrokenFile,
     IdentityRefused,
     ListingFailed,
     LoginRefused,
@@ -262,3 +263,84 @@ def test_a_wrong_certificate_gets_no_password(
         with pytest.raises(IdentityRefused, match="certificate that is not trusted"):
             transport.__enter__()
     assert not any(line.startswith((b"USER", b"PASS")) for line in script.seen)
+
+
+@pytest.mark.parametrize("mlst", [True, False])
+def test_what_is_here_already_is_not_sent_again(tmp_path: Path, mlst: bool) -> None:
+    script = Script(files={b"/a.fits": A}, mlst=mlst)
+    script.faults[b"/a.fits"] = ["hang-up", "no-226"]
+    with scripted(script) as transport:
+        fetched(transport, tmp_path)
+    assert raw(tmp_path) == {"a.fits": A}
+    assert script.sent_bytes[b"/a.fits"] == len(A)
+    assert script.retrieved[b"/a.fits"] == 2, "all was here when the reply was missing"
+
+
+def test_what_changes_is_not_gone_on_with(tmp_path: Path) -> None:
+    script = Script(files={b"/a.fits": A})
+    with scripted(script) as transport:
+        with transport:
+            (file,) = transport.list()
+        sink = Resumed()
+        script.faults[b"/a.fits"] = ["hang-up"]
+        with transport, pytest.raises(Transient):
+            transport.download(file, sink)
+        assert sink == A[: len(A) // 2]
+        script.files[b"/a.fits"], script.modified[b"/a.fits"] = B, "20261120220001"
+        with transport:
+            transport.download(file, sink)
+    assert sink == B
+
+
+class Resumed(Kept):
+    """A sink that continues what it has of the same version."""
+
+    version = ""
+
+    def begin(self, version: str) -> int:
+        if version != self.version:
+            self.clear()
+        self.version = version
+        return len(self)
+
+
+def test_a_file_that_changes_while_it_is_sent_is_left_for_later() -> None:
+    script = Script(files={b"/a.fits": A})
+    with scripted(script) as transport, transport:
+        (file,) = transport.list()
+        script.faults[b"/a.fits"] = ["changes"]
+        with pytest.raises(TransferCut, match="changed while it was downloaded"):
+            transport.download(file, Kept())
+
+
+@pytest.mark.parametrize("reply", ["530 log in first", "500 what?", "421 good-bye"])
+def test_a_refusal_of_the_connection_is_not_the_files(tmp_path: Path, reply: str) -> None:
+    script = Script(files={b"/a.fits": A})
+    script.faults[b"/a.fits"] = [reply]
+    with scripted(script) as transport:
+        manifest = fetched(transport, tmp_path)
+    assert raw(tmp_path) == {"a.fits": A}
+    assert not manifest.quarantined
+
+
+def test_no_password_in_what_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A server that repeats the password in whatever it answers."""
+    script = Script(files={b"/a.fits": A, b"/deep/b.fits": B}, rest_reply=f"550 {PASSWORD}")
+    script.faults[b"/a.fits"] = ["hang-up"]
+    script.listing_faults = ["", f"550 {PASSWORD}"]
+    with caplog.at_level("DEBUG"), scripted(script) as transport:
+        fetched(transport, tmp_path)
+        with transport, pytest.raises(BrokenFile) as caught:
+            transport.delete(RemoteFile(f"{PASSWORD}/x.fits", None, None))
+    assert "left out" in caplog.text
+    assert "does not go on" in caplog.text
+    assert PASSWORD not in caplog.text
+    assert "is not deleted" in str(caught.value)
+
+
+def test_no_password_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    script = Script(greeting=f"220 hello {PASSWORD}")
+    with caplog.at_level("DEBUG"), scripted(script) as transport, transport:
+        pass
+    assert "greets with '220 hello …'" in caplog.text.replace('"', "'")
+    assert PASSWORD not in caplog.text
