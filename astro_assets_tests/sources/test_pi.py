@@ -30,7 +30,7 @@ from astro_assets.sources.release import confirm_batch
 from astro_assets.sources.sftp import SftpSession
 from astro_assets.store import Store
 from astro_assets_tests.faults.servers.process import IS_ROOT
-from astro_assets_tests.sources.conftest import NIGHT, frame, put, sha256
+from astro_assets_tests.sources.conftest import NIGHT, Night, frame, put, sha256
 from astro_assets_tests.sources.sshd import Sshd, sshd
 
 FACTS = {"IMAGETYP": "Light Frame", "OBJECT": "M 42", "INSTRUME": "ZWO ASI294MC"}
@@ -384,3 +384,11 @@ def test_nothing_is_kept_of_what_was_confirmed(server: Sshd, settings: Settings)
     fetched(settings)
     port = str(server.port)
     assert not [key for key in pi._as_fetched if port in key[0]]
+
+
+def test_the_simulated_pi_is_told_as_well(night: Night) -> None:
+    fetched(night.settings)
+    told = (night.served / "pi/captures" / NIGHT / "confirmed.jsonl").read_text().splitlines()
+    hashes = {json.loads(line)["file"]: json.loads(line)["sha256"] for line in told}
+    lights = {f"light-{number}.fits": sha256(frame(40 + number)) for number in (1, 2)}
+    assert hashes == lights | {"dark-1.fits": sha256(frame(50))}
