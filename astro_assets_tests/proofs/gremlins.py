@@ -70,7 +70,7 @@ class Gremlins:
 
     def hit(self, event: str) -> bool:
         """Whether an answer is spoilt now."""
-        if not self.active or self.dice.random() > self.share / 6:
+        if not self.active or self.dice.random() > self.share / 5:
             return False
         self.done[event] += 1
         return True
@@ -85,12 +85,12 @@ class Gremlins:
 
     def _soon(self) -> Fault:
         """For a connection that carries one file."""
-        broken = self.active and self.dice.random() < self.share / 4
+        broken = self.active and self.dice.random() < self.share / 2
         return self._broken(_FILE_BYTES) if broken else PASS
 
     def _some_time(self, bytes_per_file: int) -> Fault:
         """For a connection that carries many files, one after the other."""
-        return self._broken(int(8 / self.share * bytes_per_file)) if self.active else PASS
+        return self._broken(int(4 / self.share * bytes_per_file)) if self.active else PASS
 
     def _broken(self, within_bytes: int) -> Fault:
         return Fault(self.dice.choice(_ON_THE_WAY), self.dice.randrange(within_bytes))
@@ -99,7 +99,7 @@ class Gremlins:
         """Damage some files where they lie, each in its own way."""
         spoilt = []
         for session, number in lights if self.letter in _ON_DISK else ():
-            if self.dice.random() < self.share / 2:
+            if self.dice.random() < 0.6 * self.share:
                 way = self.dice.choice(_ON_DISK[self.letter])
                 self.done[way] += 1
                 spoilt.append(Spoilt(way, far.file(session, number)))
