@@ -236,7 +236,7 @@ def test_patience_in_seconds(
 
 @cells(11, "H", "obeyed")
 def test_patience_until_a_moment(far: TelescopeOrgFar, web: WebProxy, cell: Cell) -> None:
-    until = (datetime.now(UTC) + timedelta(seconds=2)).replace(microsecond=0)
+    until = (datetime.now(UTC) + timedelta(seconds=3)).replace(microsecond=0)
     web.spoil("login.php", lambda _: [status(503, f"Retry-After: {format_datetime(until, True)}")])
     assert published(far)
     assert datetime.now(UTC) >= until

@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -258,9 +259,21 @@ def test_a_crash_and_an_end_before_the_next_look(night: Night) -> None:
     assert submissions(night) == 1
 
 
+def ask_slowly(night: Night) -> None:
+    """In a process of its own: between looking and sending there is time for others."""
+    submit = telescope_org_submit.submit
+
+    def late(*args: Any) -> str:
+        time.sleep(1)
+        return submit(*args)
+
+    steps_request.submit = late
+    ask(night, M31)
+
+
 def test_two_processes_at_once_send_it_once(night: Night) -> None:
     forked = multiprocessing.get_context("fork")
-    processes = [forked.Process(target=ask, args=(night, M31)) for _ in range(3)]
+    processes = [forked.Process(target=ask_slowly, args=(night,)) for _ in range(3)]
     for process in processes:
         process.start()
     for process in processes:
