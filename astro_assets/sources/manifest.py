@@ -14,7 +14,7 @@ from typing import Any
 from astro_assets.errors import BrokenFile
 from astro_assets.frame import FrameKind
 from astro_assets.sources import journal
-from astro_assets.sources.paths import is_frame, spelled
+from astro_assets.sources.paths import is_fits, is_frame, is_tiff, spelled, stem
 from astro_assets.sources.protocol import RemoteFile
 from astro_assets.sources.records import LocalFile, Record, Status, same_time
 from astro_assets.store import write_json
@@ -50,10 +50,21 @@ class Manifest:
         return {r.path: r for r in self.records if r.sha256 is not None}
 
     def missing(self, files: Iterable[RemoteFile]) -> list[RemoteFile]:
-        """Those listed files whose version, as listed, is not the last that was fetched."""
+        """Those listed files whose version, as listed, is not the last that was fetched.
+
+        A picture of a frame that is here stays one when the frame itself is not listed any more,
+        for it may have been deleted there.
+        """
         fetched = self.fetched()
-        known = ((file, fetched.get(spelled(file.path))) for file in files)
-        return [file for file, record in known if record is None or not record.is_of(file)]
+        frames = {stem(path).lower() for path, r in fetched.items() if is_fits(path) and r.files}
+
+        def is_new(file: RemoteFile) -> bool:
+            record = fetched.get(spelled(file.path))
+            if record is not None:
+                return not record.is_of(file)
+            return not (is_tiff(file.path) and stem(spelled(file.path)).lower() in frames)
+
+        return [file for file in files if is_new(file)]
 
     def with_records(self, records: Iterable[Record]) -> "Manifest":
         """Add versions; one of the same file with the same bytes is replaced."""

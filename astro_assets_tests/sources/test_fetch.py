@@ -5,6 +5,7 @@ import errno
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -18,6 +19,7 @@ from astro_assets.sources.batches import Batch
 from astro_assets.sources.fetch import Progress, fetch_batch
 from astro_assets.sources.folder import FolderTransport
 from astro_assets.sources.manifest import Manifest, Status
+from astro_assets.sources.protocol import RemoteFile
 from astro_assets.store import Store
 from astro_assets_tests.sources.conftest import frame, put, sha256, zipped
 
@@ -123,6 +125,14 @@ def test_a_touched_file_with_the_same_bytes_is_no_new_version(far: Path, tmp_pat
     assert len(published(tmp_path / "data")) == 6
     assert new.digest == old.digest
     assert len(new.records) == 6
+
+
+def test_a_picture_of_a_frame_that_is_here_stays_one(far: Path, tmp_path: Path) -> None:
+    """Also when the frame itself was deleted at its source, as after a fetch."""
+    old = fetched(far, tmp_path / "data")
+    picture = RemoteFile("night/0.tif", 8, None)
+    assert old.missing([picture]) == []
+    assert old.missing([replace(picture, path="night/7.tif")]) != []
 
 
 def test_members_of_a_zip_take_its_place(far: Path, tmp_path: Path) -> None:
