@@ -334,8 +334,8 @@ def _explanation(count: int, rounds: int) -> str:
 every program; {rounds} rounds, in each of which the programs take turns on an empty folder and a
 synced disk. Times are those of the whole command, its start included; ours also reads the listing,
 hashes, checks the structure, syncs each file and folder, and writes a manifest, so that on its end
-all is on the disk; for the others a `sync` is added in the column for that. Ratios are their time by
-ours: above 1 we are faster. Memory is of all processes of a command together.
+all is on the disk; for the others a `sync` is added in the column for that. Ratios are their time
+by ours: above 1 we are faster. Memory is of all processes of a command together.
 
 rclone is Debian's release, spoken to with TLS 1.2 (with TLS 1.3 it and vsftpd do not agree), and
 without its hashes of files on SFTP. The load of the machine when this began, over 1, 5 and 15
