@@ -14,6 +14,8 @@ from astro_assets.errors import BrokenFile
 from astro_assets.formats.exif import exif_keywords
 from astro_assets.formats.pixels import Pixels, header_of
 
+_EMPTY_ROWS = 16
+"""A sensor's noise leaves not one row without a difference."""
 _BAYER = ("RGGB", "BGGR", "GRBG", "GBRG")
 
 
@@ -50,9 +52,23 @@ def read_camera_raw(path: Path) -> Pixels:
 
 
 def decode_camera_raw(path: Path) -> None:
-    """Have LibRaw unpack the pixels; any error is the file's own."""
+    """Have LibRaw unpack the pixels; any error is the file's own.
+
+    LibRaw keeps quiet about pixels that it could not unpack and leaves them as they were.
+    """
     with rawpy.imread(str(path)) as raw:
-        _ = raw.raw_image_visible
+        image = raw.raw_image_visible
+        if image is None:
+            raise ValueError("it holds no mosaic")
+        empty = image.min(axis=-1) == image.max(axis=-1)
+        if empty.ndim == 1 and _longest_run(empty) >= _EMPTY_ROWS:
+            raise ValueError("rows of it could not be unpacked")
+
+
+def _longest_run(flags: NDArray[np.bool_]) -> int:
+    """How many of them are set one after another, at most."""
+    borders = np.flatnonzero(np.diff(np.concatenate(([0], flags.astype(np.int8), [0]))))
+    return int((borders[1::2] - borders[::2]).max(initial=0))
 
 
 def _pattern(letters: str, colours: NDArray[np.uint8]) -> str:

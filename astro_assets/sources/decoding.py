@@ -28,6 +28,8 @@ WALL_S = 120.0
 _COMMAND = (sys.executable, "-m", "astro_assets.sources.decoders")
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH")
 """No more of the environment: there are secrets in it."""
+_OF_THE_CHILD = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_PERTURB_": "165"}
+"""New memory is filled, so that pixels which a decoder left out are not those of the last file."""
 _LAST_WORDS = 200
 
 
@@ -60,7 +62,7 @@ class _Child:
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
-            env={**environment, "OPENBLAS_NUM_THREADS": "1"},
+            env={**environment, **_OF_THE_CHILD},
         )
         return cls(process, errors, os.getpid())
 

@@ -133,7 +133,6 @@ IMAGE = (
     "header",
     [
         b"no xml at all",
-        b'<!DOCTYPE a [<!ENTITY b "c">]><xisf xmlns="http://www.pixinsight.com/xisf"/>',
         b'<xisf xmlns="http://www.pixinsight.com/xisf"/>',
         IMAGE % (b"0:2:1", b"UInt16", b"16:0"),
         IMAGE % (b"2:2:1", b"UInt17", b"16:8"),
@@ -147,6 +146,14 @@ def test_a_broken_xisf_header_is_told(tmp_path: Path, header: bytes) -> None:
         keywords(path)
     with pytest.raises(BrokenFile):
         read(path)
+
+
+def test_a_header_that_defines_entities_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.xisf"
+    header = b'<!DOCTYPE a [<!ENTITY b "c">]>' + IMAGE % (b"2:2:1", b"UInt16", b"16:8")
+    path.write_bytes(b"XISF0100" + len(header).to_bytes(4, "little") + bytes(4) + header)
+    with pytest.raises(BrokenFile, match="it defines entities"):
+        keywords(path)
 
 
 # Camera raw

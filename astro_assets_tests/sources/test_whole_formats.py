@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import struct
 import time
 from pathlib import Path
 
@@ -33,8 +34,20 @@ def test_cut_files(tmp_path: Path, ending: str, kept: float) -> None:
     path = write(tmp_path / f"a.{ending}", counts(1, (300, 400)))
     content = path.read_bytes()
     path.write_bytes(content[: int(kept * len(content)) if 0 < kept < 1 else int(kept)])
-    with pytest.raises(BrokenFile, match=rf"^n/a.{ending}"):
+    told = "is cut" if kept in (0.5, -1) else ""
+    with pytest.raises(BrokenFile, match=rf"^n/a.{ending} .*{told}"):
         verify(path, f"n/a.{ending}")
+
+
+def test_a_raw_file_whose_pixels_make_no_sense_is_found(tmp_path: Path) -> None:
+    """All is in its place, but the mosaic is not packed as its directory says."""
+    path = write_dng(tmp_path / "a.dng", counts(1))
+    plain, packed = (struct.pack("<HHIHH", 259, 3, 1, form, 0) for form in (1, 7))
+    content = path.read_bytes()
+    assert plain in content
+    path.write_bytes(content.replace(plain, packed))
+    with pytest.raises(BrokenFile, match=r"^a.dng (cannot be decoded|crashes its decoder)"):
+        verify(path, "a.dng")
 
 
 def with_header(path: Path, change: tuple[str, str]) -> Path:
