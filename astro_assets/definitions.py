@@ -5,7 +5,7 @@ import dagster as dg
 from astro_assets.defs.across import across_assets
 from astro_assets.defs.capture import capture_job, capture_schedule
 from astro_assets.defs.jobs import closing_jobs, lane_jobs
-from astro_assets.defs.lane import lane_assets
+from astro_assets.defs.lane import Watch, lane_assets
 from astro_assets.defs.requests import requests_asset, requests_job, requests_schedule, takers
 from astro_assets.defs.sensors import closing_sensor, source_sensor
 from astro_assets.errors import SettingsError
@@ -14,8 +14,11 @@ from astro_assets.settings import PiSource, Settings, load_settings
 FIRST_GROUP = "start_here"
 
 
-def build_defs(settings: Settings) -> dg.Definitions:
-    """Lanes, closing assets, jobs, sensors and schedules of an observatory."""
+def build_defs(settings: Settings, watch: Watch | None = None) -> dg.Definitions:
+    """Lanes, closing assets, jobs, sensors and schedules of an observatory.
+
+    watch : shows how far a download is, where there is a terminal
+    """
     closing = closing_jobs()
     lanes = {source: lane_jobs(source) for source in settings.active_sources}
     has_camera = any(isinstance(source, PiSource) for source in settings.active_sources)
@@ -23,7 +26,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
     asking = {source: requests_job(source) for source in takers(settings)}
     return dg.Definitions(
         assets=[
-            *(asset for source in lanes for asset in lane_assets(source, settings)),
+            *(asset for source in lanes for asset in lane_assets(source, settings, watch)),
             *across_assets(settings),
             *(requests_asset(settings, source) for source in asking),
             *(_notice(f"problem_{n}", str(p)) for n, p in enumerate(settings.problems, start=1)),

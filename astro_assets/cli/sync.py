@@ -5,7 +5,7 @@ import sys
 import click
 from rich.text import Text
 
-from astro_assets.console import print_sessions, run_progress, tell_error, terminal
+from astro_assets.console import Display, print_sessions, tell_error, terminal
 from astro_assets.errors import SettingsError
 from astro_assets.settings import Settings, SourceSettings, load_settings
 
@@ -28,8 +28,9 @@ def sync(sources: tuple[str, ...]) -> None:
     from astro_assets.steps.overview import overview
     from astro_assets.store import Store
 
-    with open_instance(settings) as instance, run_progress(console) as tell:
-        outcome = run_sync(settings, build_defs(settings), instance, chosen, tell)
+    with open_instance(settings) as instance, Display(console) as display:
+        defs = build_defs(settings, display.download)
+        outcome = run_sync(settings, defs, instance, chosen, display.run)
     rows = sorted(overview(Store(settings.root)), key=lambda row: row.session)
     print_sessions(console, rows[-_MOST_SESSIONS:])
     for sentence in outcome.skipped:

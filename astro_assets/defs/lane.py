@@ -12,6 +12,8 @@ from astro_assets.defs.failures import translated
 from astro_assets.defs.results import materialized
 from astro_assets.frame import CALIBRATION_KINDS, FrameKind
 from astro_assets.settings import Settings, SourceSettings
+from astro_assets.sources.cautions import cautions
+from astro_assets.sources.progress import Progress
 from astro_assets.steps import versions
 from astro_assets.steps.recipe import Recipe, recipe_of
 from astro_assets.steps.summary import Summary
@@ -21,18 +23,40 @@ SOLVED_CHECKS = ("solved_fraction", "residual", "fwhm")
 CALIBRATED_CHECKS = ("matched_masters",)
 
 Log = Callable[[str], None]
+Watch = Callable[[Progress], None]
+Fetch = Callable[[dg.AssetExecutionContext], dg.MaterializeResult]
 
 
-def lane_assets(source: SourceSettings, settings: Settings) -> list[dg.AssetsDefinition]:
-    """The chain of assets of one source, in a group of its own."""
+def lane_assets(
+    source: SourceSettings, settings: Settings, watch: Watch | None
+) -> list[dg.AssetsDefinition]:
+    """The chain of assets of one source, in a group of its own.
+
+    watch : shows how far a download is, where there is a terminal
+    """
     recipe = recipe_of(source)
     store = Store(settings.root)
-    calibrations = [] if recipe.arrives_calibrated else _calibration_assets(source, settings, store)
-    return [*calibrations, *_session_assets(source, settings, store, recipe)]
+    fetch = _fetcher(source, settings, watch)
+    calibrations = [] if recipe.arrives_calibrated else _calibration_assets(source, store, fetch)
+    return [*calibrations, *_session_assets(source, settings, store, recipe, fetch)]
+
+
+def _fetcher(source: SourceSettings, settings: Settings, watch: Watch | None) -> Fetch:
+    def fetch(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        from astro_assets.steps.fetch import fetch_raw
+
+        for caution in cautions(source):
+            context.log.warning(caution)
+        return _run(
+            context,
+            lambda: fetch_raw(settings, source, context.partition_key, _log(context), watch),
+        )
+
+    return fetch
 
 
 def _session_assets(
-    source: SourceSettings, settings: Settings, store: Store, recipe: Recipe
+    source: SourceSettings, settings: Settings, store: Store, recipe: Recipe, fetch: Fetch
 ) -> list[dg.AssetsDefinition]:
     name = source.name
     partitions = dg.DynamicPartitionsDefinition(name=names.sessions(name))
@@ -48,11 +72,7 @@ def _session_assets(
         "manifest.json beside them says of each where it came from, and its sha256.",
     )
     def raw_lights(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        from astro_assets.steps.fetch import fetch_raw
-
-        return _run(
-            context, lambda: fetch_raw(settings, source, context.partition_key, _log(context))
-        )
+        return fetch(context)
 
     master_deps = [] if recipe.arrives_calibrated else _master_deps(name)
 
@@ -119,7 +139,7 @@ def _session_assets(
 
 
 def _calibration_assets(
-    source: SourceSettings, settings: Settings, store: Store
+    source: SourceSettings, store: Store, fetch: Fetch
 ) -> list[dg.AssetsDefinition]:
     name = source.name
 
@@ -133,11 +153,7 @@ def _calibration_assets(
         description=f"The frames of one bias, dark or flat set, as downloaded from {name}.",
     )
     def raw_calibrations(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        from astro_assets.steps.fetch import fetch_raw
-
-        return _run(
-            context, lambda: fetch_raw(settings, source, context.partition_key, _log(context))
-        )
+        return fetch(context)
 
     combined = [_master_asset(source, store, kind) for kind in CALIBRATION_KINDS]
 

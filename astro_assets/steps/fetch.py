@@ -30,10 +30,20 @@ class MayDelete(Protocol):
     def delete_after_fetch(self) -> bool: ...
 
 
+Watch = Callable[[Progress], None]
+"""shows how far a fetch is"""
+
+
 def fetch_raw(
-    settings: Settings, source: SourceSettings, key: str, log: Callable[[str], None]
+    settings: Settings,
+    source: SourceSettings,
+    key: str,
+    log: Callable[[str], None],
+    watch: Watch | None = None,
 ) -> Summary:
     """Fetch what is new of the batch ``key``; what is here already is left alone.
+
+    watch : told a few times a second, for a terminal; ``log`` gets some lines of the same figures
 
     Raises
     ------
@@ -49,7 +59,7 @@ def fetch_raw(
             partial(connect, source, settings.secrets),
             batch,
             store,
-            teller(log),
+            _both(teller(log), watch),
             max_connections=source.max_connections,
             max_megabytes_per_s=source.max_megabytes_per_s,
         )
@@ -62,6 +72,15 @@ def fetch_raw(
         )
     kept = set_aside(store, source.name, key)
     return replace(_summary(manifest, folder, batch, released), rows=as_rows(kept))
+
+
+def _both(tell: Watch, watch: Watch | None) -> Watch:
+    def both(progress: Progress) -> None:
+        tell(progress)
+        if watch is not None:
+            watch(progress)
+
+    return both
 
 
 def _listed(settings: Settings, source: SourceSettings, key: str) -> Batch | None:
