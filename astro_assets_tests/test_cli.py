@@ -196,6 +196,17 @@ def test_a_server_that_is_off_is_a_sentence_and_the_others_go_on(
     assert "0 runs." in result.stdout
 
 
+def test_a_certificate_that_is_not_checked_is_told_at_each_run(typed: Typed, here: Path) -> None:
+    port = port_that_nobody_serves()
+    text = (
+        f'[[sources]]\nname = "far"\nkind = "itelescope"\nhost = "localhost"\nport = {port}\n'
+        'user_env = "PATH"\npassword_env = "PATH"\ninsecure_no_certificate_check = true\n'
+    )
+    settings(here, HEAD + text)
+    for _ in range(2):
+        assert "note: far: insecure_no_certificate_check is set" in typed("sync").stdout
+
+
 def test_brackets_in_a_sentence_are_shown_as_they_stand(
     typed: Typed, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

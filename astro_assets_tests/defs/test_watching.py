@@ -162,6 +162,21 @@ def test_a_telescope_that_stays_off_is_told_once_until_it_comes_back(
         hand.tick(sensor)
 
 
+def test_a_certificate_that_is_not_checked_is_told_at_each_look(
+    watched: Watched, warnings: Callable[[], list[str]]
+) -> None:
+    hand = watched.hand()
+    file = watched.root / "observatory.toml"
+    file.write_text(file.read_text().replace("ca_file", "insecure_no_certificate_check = true\n#"))
+    hand = Hand.over(load_settings(file), watched.instance)
+    for _ in range(2):
+        hand.tick("watch_itelescope")
+        (said,) = warnings()
+        assert "insecure_no_certificate_check is set" in said
+    hand.tick("watch_pi")
+    assert warnings() == []
+
+
 def test_other_sources_that_are_off_have_no_such_counter(
     watched: Watched, warnings: Callable[[], list[str]]
 ) -> None:
