@@ -68,7 +68,7 @@ def test_a_listing_that_is_cut_on_its_way(far: Far, cell: Cell) -> None:
 
 
 @cells(21, "FV", "no absence inferred, told")
-@pytest.mark.parametrize("fault", ["half", "450 busy", "reset"])
+@pytest.mark.parametrize("fault", ["half", "450 busy", "530 who?", "550 closed", "reset"])
 def test_a_listing_that_the_server_breaks(script: Scripted, cell: Cell, fault: str) -> None:
     script.put("1.fit", frame(1))
     script.script.listing_faults = [fault]
@@ -181,14 +181,18 @@ def test_unix_lines(unix: Far, servers: Servers, cell: Cell, tmp_path: Path) -> 
 
 
 @cells(23, "V", "the same set")
+@pytest.mark.parametrize("tells", [False, True])
 @pytest.mark.parametrize("dos", [False, True])
-def test_dos_lines(script: Scripted, cell: Cell, dos: bool) -> None:
-    script.script.mlsd, script.script.dos = False, dos
+def test_dos_lines(script: Scripted, cell: Cell, dos: bool, tells: bool) -> None:
+    script.script.mlsd, script.script.dos, script.script.feat = False, dos, tells
     for number, name in enumerate(NAMES):
         script.put(name, frame(number))
     published = script.far.fetch().published
     assert published == {script.far.path(n): frame(number) for number, n in enumerate(NAMES)}
-    cell.saw(f"{'DOS' if dos else 'Unix'} lines, blanks in names: the same files")
+    cell.saw(
+        f"{'DOS' if dos else 'Unix'} lines, blanks in names, FEAT {'' if tells else 'not '}known: "
+        "the same files"
+    )
 
 
 def at(text: str) -> datetime:

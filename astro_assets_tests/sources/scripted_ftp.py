@@ -38,6 +38,7 @@ class Script:
     mlsd: bool = True
     mlst: bool = False
     mdtm: bool = True
+    feat: bool = True
     dos: bool = False
     tls: ssl.SSLContext | None = None
     greeting: str = "220 scripted"
@@ -165,7 +166,7 @@ class _Dialogue(socketserver.BaseRequestHandler):
 
     def features(self) -> str:
         """Whoever knows MLST tells so; one that knows MLSD alone is too old to tell anything."""
-        if self.script.mlsd and not self.script.mlst:
+        if not self.script.feat or (self.script.mlsd and not self.script.mlst):
             return "502 no"
         able = " MLST type*;size*;modify*;\r\n" if self.script.mlst else ""
         return f"211-It can\r\n{able} REST STREAM\r\n211 no more"

@@ -316,7 +316,7 @@ def test_a_file_that_changes_while_it_is_sent_is_left_for_later() -> None:
 @pytest.mark.parametrize("reply", ["530 log in first", "500 what?", "421 good-bye"])
 def test_a_refusal_of_the_connection_is_not_the_files(tmp_path: Path, reply: str) -> None:
     script = Script(files={b"/a.fits": A})
-    script.faults[b"/a.fits"] = [reply]
+    script.faults[b"/a.fits"] = [reply] * 2
     with scripted(script) as transport:
         manifest = fetched(transport, tmp_path)
     assert raw(tmp_path) == {"a.fits": A}
