@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from astropy.io.fits import VerifyError
@@ -46,6 +47,8 @@ _KIND_WORDS = (
 )
 
 
+_FEW_WORDS = 4096
+"""Thousands of frames share their targets, instruments and kinds."""
 _CATALOGUES = {
     "messier": "M", "m": "M", "ngc": "NGC", "ic": "IC", "sh2": "Sh2-", "b": "B", "c": "C",
     "abell": "Abell", "arp": "Arp", "hd": "HD",
@@ -106,6 +109,7 @@ class Frame:
         return key_part("_".join(parts))
 
 
+@lru_cache(_FEW_WORDS)
 def key_part(text: str) -> str:
     """``text`` as part of a partition key and of a file name: letters, digits, ``. + - _``.
 
@@ -125,6 +129,7 @@ def _without_marks(text: str) -> str:
     return "".join(letter for letter in text if not unicodedata.combining(letter))
 
 
+@lru_cache(_FEW_WORDS)
 def target_key(name: str) -> str:
     """One spelling for a target: ``M 31``, ``m31`` and ``M_31`` are all ``M31``.
 
@@ -187,6 +192,7 @@ def frame_from_header(
     )
 
 
+@lru_cache(_FEW_WORDS)
 def kind_from_text(text: str) -> FrameKind:
     """``Light Frame``, ``DARK``, ``Flat Field`` … as a kind; anything else is `OTHER`."""
     lowered = text.lower()

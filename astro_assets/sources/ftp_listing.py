@@ -6,6 +6,7 @@ What belongs here: pure parsing. What does not: the connection (`ftp`).
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _SIZE = re.compile(r"[0-9]{1,18}")
@@ -92,6 +93,7 @@ def _unix_entry(match: re.Match[str], now: datetime) -> Entry:
     )
 
 
+@lru_cache(4096)  # many files of a folder share a minute
 def _unix_time(month_name: str, day: int, when: str, now: datetime) -> datetime | None:
     if month_name.lower() not in _MONTHS:
         return None

@@ -7,6 +7,7 @@ the telescopes stand (`itelescope_sites`), the library (`itelescope_masters`).
 import re
 from collections.abc import Callable, Collection
 from datetime import date, datetime
+from functools import lru_cache
 
 from astro_assets.frame import FrameKind
 from astro_assets.night import night_of
@@ -82,7 +83,7 @@ def _light(
     facts = {"IMAGETYP": "Light Frame", "TELESCOP": telescope, "CALSTAT": "BDF"}
     folder_target = parts[1] if len(parts) > 2 else "unknown"
     target = folder_target
-    premium = _PREMIUM_NAME.fullmatch(name)
+    premium = None if named else _PREMIUM_NAME.fullmatch(name)
     if named:
         target = _target(named["user_target"], folder_target)
         observer = named["user_target"].removesuffix(target).rstrip("-")
@@ -142,6 +143,7 @@ def _zone(telescope: str, timezone: str) -> str:
     return site.timezone if site else timezone
 
 
+@lru_cache(4096)
 def _target(user_target: str, folder_target: str) -> str:
     """The target in ``user-target``, where both may hold ``-``: the folder's name decides."""
     for at in (m.start() for m in re.finditer("-", user_target)):
@@ -166,12 +168,21 @@ def _letters(text: str) -> str:
 def _night(day: str, parts: list[str], file: RemoteFile, timezone: str) -> date:
     """The night from the name, else from a folder, else from the server's time."""
     for text in (day, *reversed(parts[:-1])):
-        if re.fullmatch(r"\d{8}", text):
-            try:
-                return datetime.strptime(text, "%Y%m%d").date()  # noqa: DTZ007 - a date, no time
-            except ValueError:
-                continue
+        day_there = _day(text)
+        if day_there is not None:
+            return day_there
     return night_of(file.modified_utc, timezone) if file.modified_utc else _NO_NIGHT
+
+
+@lru_cache(4096)
+def _day(text: str) -> date | None:
+    """``20261120`` as a date; None for what is none."""
+    if not re.fullmatch(r"\d{8}", text):
+        return None
+    try:
+        return datetime.strptime(text, "%Y%m%d").date()  # noqa: DTZ007 - a date, no time
+    except ValueError:
+        return None
 
 
 def connect(source: ItelescopeSource, secrets: Secrets) -> Transport:

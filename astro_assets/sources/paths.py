@@ -19,6 +19,7 @@ _PACKED = (".gz", ".bz2")
 FITS_SUFFIXES = tuple(
     f"{fits}{packed}" for fits in (".fits", ".fit", ".fts") for packed in ("", ".fz", *_PACKED)
 )
+_ENDINGS = (*sorted(FITS_SUFFIXES, key=len, reverse=True), *SUFFIXES, ".zip")
 
 _FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Control, format (bidi among them), surrogate, private, unassigned, line separators."""
@@ -46,10 +47,8 @@ def is_frame(path: str) -> bool:
 
 def stem(path: str) -> str:
     """The path without the ending of a frame or a zip."""
-    for suffix in (*sorted(FITS_SUFFIXES, key=len, reverse=True), *SUFFIXES, ".zip"):
-        if path.lower().endswith(suffix):
-            return path[: -len(suffix)]
-    return path
+    lowered = path.lower()
+    return next((path[: -len(end)] for end in _ENDINGS if lowered.endswith(end)), path)
 
 
 def spelled(path: str) -> str:

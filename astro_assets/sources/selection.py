@@ -4,7 +4,7 @@ What belongs here: the rule (pure). What does not: what a kind of source offers 
 `place`), how the wishes are written down (`settings`).
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from astro_assets.frame import FrameKind, key_part, target_key
 from astro_assets.settings.models import Selection
@@ -39,9 +39,10 @@ def wants(selection: Selection, placement: Placement, facts: Mapping[str, str]) 
     )
 
 
-def _among(word: str | None, wished: Iterable[str], key: Callable[[str], str]) -> bool:
-    keys = {key(wish).casefold() for wish in wished}
-    return not keys or not (word or "").strip() or key(word or "").casefold() in keys
+def _among(word: str | None, wished: Collection[str], key: Callable[[str], str]) -> bool:
+    if not wished or not (word or "").strip():
+        return True
+    return key(word or "").casefold() in {key(wish).casefold() for wish in wished}
 
 
 def _plain(word: str) -> str:
