@@ -256,16 +256,19 @@ def test_listed_but_unreadable(far: Far, cell: Cell) -> None:
 
 
 @cells(15, "FV", "no empty file")
-def test_a_folder_that_is_closed(far: Far, cell: Cell, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("mode", [0o000, 0o711], ids=["closed", "not to be read"])
+def test_a_folder_that_is_closed(
+    far: Far, cell: Cell, mode: int, caplog: pytest.LogCaptureFixture
+) -> None:
     path = far.put("1.fit", frame(1))
     closed = far.file("1.fit").parent.parent / "closed"
     closed.mkdir()
-    closed.chmod(0)
+    closed.chmod(mode)
     outcome = far.fetch()
     closed.chmod(0o755)
     assert (outcome.published, outcome.failures) == ({path: frame(1)}, [])
     assert "closed' is closed to us and left out" in caplog.text
-    cell.saw("a folder that may not be opened: told in the log, the others landed")
+    cell.saw(f"a folder of mode {mode:03o}: told in the log, the others landed")
 
 
 @cells(20, "FV", "noted, the others land")
