@@ -3,6 +3,7 @@
 import logging
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ from astro_assets.settings import (
     load_settings,
     settings_file,
 )
+from astro_assets.settings.complaints import _PATTERNS
+from astro_assets.settings.models import MODELS
 
 SITE = '[site]\nname = "Home"\nlatitude_deg = 53.2\nlongitude_deg = 6.5\n'
 ITELESCOPE = (
@@ -226,6 +229,12 @@ def test_a_file_from_an_editor_that_marks_utf8(tmp_path: Path) -> None:
         (ITELESCOPE + 'port = "ftp"\n', "port", "integer.*found 'ftp'"),
         (ITELESCOPE + 'host = ""\n', "host", "a host's name or address alone"),
         (ITELESCOPE + 'host = "ftp://data.itelescope.net"\n', "host", "a host's name or address"),
+        (ITELESCOPE + 'certificate_sha256 = "AB:CD"\n', "certificate_sha256", "64 hexadecimal"),
+        (ITELESCOPE + 'select = {tragets = ["M31"]}\n', "select.tragets", "mean 'targets'"),
+        (ITELESCOPE + 'select = {targets = "M31"}\n', "select.targets", "a list in square"),
+        (ITELESCOPE + 'select = {first_night = "soon"}\n', "select.first_night", "2026-11-20"),
+        (ITELESCOPE + 'select = {kinds = ["flot"]}\n', "select.kinds.0", "'flat'.*'flot'"),
+        (ITELESCOPE + "max_connections = 99\n", "max_connections", "equal to 8, found 99"),
         (ITELESCOPE + "gain_e_per_adu = 0\n", "gain_e_per_adu", "greater than 0"),
         (ITELESCOPE + 'enabled = "perhaps"\n', "enabled", "boolean.*found 'perhaps'"),
         (ITELESCOPE.replace('"rented"', '"My Scope"'), "name", "a small letter.*found 'My Scope'"),
@@ -368,6 +377,28 @@ def test_a_secret_in_the_wrong_place_is_not_shown(tmp_path: Path, mistake: str) 
 def test_a_secret_in_one_table_for_all_sources_is_not_shown(tmp_path: Path) -> None:
     text = f'root = "data"\n{SITE}[sources]\nname = "x"\npassword = "{SECRET}"\n'
     assert SECRET not in str(refusal(tmp_path, text))
+
+
+def test_every_form_that_a_text_must_have_has_words_for_it() -> None:
+    def patterns(schema: object) -> Iterator[str]:
+        if isinstance(schema, dict):
+            yield from [schema["pattern"]] if isinstance(schema.get("pattern"), str) else []
+            schema = list(schema.values())
+        if isinstance(schema, list):
+            for part in schema:
+                yield from patterns(part)
+
+    found = {p for model in MODELS.values() for p in patterns(model.model_json_schema())}
+    assert len(found) > 3
+    assert found <= set(_PATTERNS)
+
+
+@pytest.mark.parametrize("spelled", ["AB:" * 31 + "AB", "ab" * 32])
+def test_a_pin_may_be_spelled_as_other_programs_do(tmp_path: Path, spelled: str) -> None:
+    text = f'root = "data"\n{SITE}{ITELESCOPE}certificate_sha256 = "{spelled}"\n'
+    source = load(tmp_path, text).source("rented")
+    assert isinstance(source, ItelescopeSource)
+    assert source.certificate_sha256 == "ab" * 32
 
 
 def test_every_kind_has_a_model_and_every_model_is_strict() -> None:

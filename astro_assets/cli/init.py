@@ -21,4 +21,4 @@ def init(file: Path) -> None:
         raise SettingsError(file, "", "is there already; edit it, or give another name") from error
     except OSError as error:
         raise SettingsError(file, "", f"cannot be written ({error.strerror})") from error
-    click.echo(f"{file} is written. Edit it, then: astro-assets sync")
+    click.echo(f"{file} is written. Edit it, then: astro-assets check")

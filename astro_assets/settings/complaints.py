@@ -54,6 +54,10 @@ def _expected(details: ErrorDetails, key: str) -> str:
             return f"expected one of {context['expected_tags']}, found {context['tag']!r}"
         case "union_tag_not_found":
             return f"is missing; add one of {', '.join(repr(k) for k in MODELS)}"
+        case "tuple_type":
+            return f"expected a list in square brackets{found}"
+        case "date_type" | "date_parsing" | "date_from_datetime_parsing":
+            return f"expected a date such as 2026-11-20{found}"
         case "value_error":
             return f"expected {context['error']}{found}"
         case "model_type" | "dict_type":
@@ -76,6 +80,8 @@ _PATTERNS = {
     r"^[a-z][a-z0-9_]{0,39}$": "a small letter, then small letters, digits and _ (40 at most)",
     r"^[A-Za-z_][A-Za-z0-9_]*$": "the name of an environment variable, not the secret itself",
     r"^[^\s/]+$": "a host's name or address alone",
+    r"^[0-9a-f]{64}$": "64 hexadecimal digits, as `astro-assets check` shows them",
+    r"^[^\\/]+$": "a share's name alone, without slashes",
 }
 
 

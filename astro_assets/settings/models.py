@@ -36,11 +36,17 @@ def _home(value: Path) -> Path:
         raise ValueError("a path on this machine; there is no such home folder") from error
 
 
+def _digits(value: object) -> object:
+    return value.replace(":", "").lower() if isinstance(value, str) else value
+
+
 LocalPath = Annotated[Path, BeforeValidator(_local), AfterValidator(_home)]
 """relative to the settings file; ``~`` is the user's home"""
 
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 HostName = Annotated[str, Field(pattern=r"^[^\s/]+$")]
+Fingerprint = Annotated[str, BeforeValidator(_digits), Field(pattern=r"^[0-9a-f]{64}$")]
+"""also as other programs spell it, ``AB:CD…``"""
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -133,7 +139,7 @@ class Trust(Strict):
     """Whose certificate is believed; without a word here, those of the system's authorities."""
 
     ca_file: LocalPath | None = None
-    certificate_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    certificate_sha256: Fingerprint | None = None
     """just this one certificate, whoever signed it and for whatever name"""
     insecure_no_certificate_check: bool = False
 
