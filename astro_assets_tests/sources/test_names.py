@@ -1,6 +1,7 @@
 """What names, paths and listing lines say; and that no name, however odd, does harm."""
 
 import datetime as dt
+from functools import partial
 from pathlib import PurePosixPath
 
 import pytest
@@ -9,12 +10,13 @@ from hypothesis import strategies as st
 
 from astro_assets.errors import UnsafeName
 from astro_assets.frame import FrameKind
-from astro_assets.sources import folder, itelescope, pi, telescope_org, vespera
+from astro_assets.sources import folder, itelescope, vespera
 from astro_assets.sources.batches import batch_key, group
 from astro_assets.sources.ftp_listing import parse_list, parse_mlsd, parse_time
+from astro_assets.sources.kinds import KINDS
 from astro_assets.sources.manifest import same_time
 from astro_assets.sources.paths import quarantine_path, safe_path, stem, versioned
-from astro_assets.sources.pi import parse_manifest
+from astro_assets.sources.pi_manifest import parse_manifest
 from astro_assets.sources.protocol import Placement, RemoteFile
 
 TIMEZONE = "Atlantic/Canary"
@@ -134,9 +136,35 @@ def test_two_spellings_of_a_target_are_one_session_and_pictures_are_left_out() -
     assert [file.path for file in batch.files] == [files[2].path, files[0].path, files[3].path]
 
 
+NAMES = [
+    "calibrated-x.fit.zip", LONG, "a-dark.fits", "", "Master_Dark_1_Bin1x1_Temp--C.fit", "a.json",
+    "raw-x.fits", "Light_x_1.0s_L_99999999-999999.fit", "dark_exp_9.9.9_gain_.fits",
+    "x_9999-99-99_99-99-99_1s.xisf",
+]  # fmt: skip
 ODD = st.text(st.characters(), max_size=60)
 PATHS = st.lists(
-    st.sampled_from(["..", ".", "", "T20", "M 31", "20261120", "2026-11-20_observation_x", "\\"])
+    st.sampled_from(
+        [
+            "..",
+            ".",
+            "",
+            "T20",
+            "M 31",
+            "20261120",
+            "2026-11-20_observation_x",
+            "\\",
+            "Masters",
+            "CALIBRATION FILES",
+            "M 94_sub",
+            "CALI_FRAME",
+            "dark",
+            "cam_0",
+            "LIGHT",
+            "9999-99-99",
+            "DWARF_RAW_TELE_x_EXP_1_GAIN_2_9999-99-99-99-99-99",
+            "01-images-initial",
+        ]
+    )
     | ODD,
     min_size=1,
     max_size=5,
@@ -146,7 +174,7 @@ PATHS = st.lists(
 @SEED
 @given(
     path=PATHS,
-    name=st.sampled_from(["calibrated-x.fit.zip", LONG, "a-dark.fits", ""]) | ODD,
+    name=st.sampled_from(NAMES) | ODD,
     facts=st.dictionaries(
         st.sampled_from(["OBJECT", "IMAGETYP", "DATE-OBS", "INSTRUME", "EXPTIME", "GAIN"]), ODD
     ),
@@ -155,8 +183,10 @@ def test_any_listing_makes_batches_with_good_keys(
     path: str, name: str, facts: dict[str, str]
 ) -> None:
     files = [RemoteFile(f"{path}/{name}", None, None, facts)]
-    for kind in (itelescope, vespera, telescope_org, pi, folder):
-        for batch in group("s", files, lambda file, k=kind: k.place(file, TIMEZONE)):  # type: ignore[misc]
+    rules = [kind.place for kind in KINDS.values()]
+    rules.append(partial(itelescope.place, frames=("calibrated", "raw", "masters")))
+    for place in rules:
+        for batch in group("s", files, lambda file, place=place: place(file, TIMEZONE)):  # type: ignore[misc]
             assert not set(batch.key) & set("|,[]/ \\")
             assert batch.key.isprintable()
             assert len(batch.key) < 255
@@ -265,17 +295,10 @@ LINES = [
 @SEED
 @given(st.lists(st.sampled_from(LINES) | ODD))
 def test_a_pi_manifest_with_any_lines(lines: list[str]) -> None:
-    text = "".join(f"{line}\n" for line in lines)
-    files = list(parse_manifest("2026-11-20", text, done=False))
+    files = parse_manifest("2026-11-20", lines, done=False)
     assert [(f.path, f.size_bytes, f.sha256) for f in files] == (
         [("2026-11-20/a.fits", 1, "ab")] if LINES[0] in lines else []
     )
-
-
-def test_a_pi_manifest_line_that_is_still_being_written() -> None:
-    whole = '{"file": "a.fits", "size": 1, "sha256": "AB"}'
-    files = parse_manifest("n", f"{whole}\n{whole.replace('a.', 'b.')}", True)
-    assert [file.path for file in files] == ["n/a.fits"]
 
 
 def test_a_file_that_ages_is_not_changed() -> None:
