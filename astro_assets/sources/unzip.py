@@ -61,6 +61,8 @@ def unzip(archive: Path, folder: Path, name: str) -> dict[PurePosixPath, Path]:
 def _checked(opened: zipfile.ZipFile, size: int, name: str) -> dict[PurePosixPath, zipfile.ZipInfo]:
     """The regular members by safe path, after a look at the whole table of contents."""
     entries = opened.infolist()
+    if not all(entry.filename for entry in entries):
+        raise BrokenFile(f"{name} holds a file without a name: look at it")
     members = [member for member in entries if not member.is_dir()]
     if not members or len(members) > _MAX_MEMBERS:
         raise BrokenFile(f"{name} holds {len(members)} files: ask the source for it again")
