@@ -3,7 +3,9 @@
 What belongs here: Markdown, totals, what is missing. What does not: pytest (`matrix`).
 """
 
+import re
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,7 +21,7 @@ Each line is a test that provokes a fault at one source and looks at what comes 
 real server can show the fault it does, by itself or behind a proxy that breaks connections; \
 telescope.org is always the simulated site, and a scripted server does what no real one can be \
 brought to do. `make faults` runs them all and writes this page; it fails when a line does not \
-hold or a cell has no line.
+hold or a cell has no line. What happens to the capture program on the Pi is not part of it.
 
 R: tried again, exact bytes · Q: quarantined with its reason · X: refused before secrets or data \
 move · D: left for later · K: both kept.
@@ -92,4 +94,6 @@ def _order(where: str) -> int:
 
 
 def _escaped(text: str) -> str:
+    """As a cell of a table, without the folders of one run."""
+    text = re.sub(re.escape(tempfile.gettempdir()) + r"[^\s'\"]*", "…", text)
     return text.replace("|", "\\|").replace("\n", " ")
