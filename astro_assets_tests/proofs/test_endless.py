@@ -1,0 +1,49 @@
+"""A sender that does not end, which no real server can be made to be."""
+
+import datetime as dt
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from astro_assets.frame import FrameKind
+from astro_assets.sources.batches import Batch
+from astro_assets.sources.fetch import fetch_batch
+from astro_assets.sources.protocol import RemoteFile, Sink
+from astro_assets.store import Store
+
+_CHUNK = bytes(2**18)
+_FILE = RemoteFile("night/1.fits", 8640, dt.datetime(2026, 11, 20, 22, tzinfo=dt.UTC))
+
+
+class Endless:
+    """Sends as long as somebody takes it, up to 64 MB."""
+
+    sent = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        pass
+
+    def list(self) -> list[RemoteFile]:
+        return [_FILE]
+
+    def download(self, file: RemoteFile, sink: Sink) -> None:
+        sink.begin("")
+        for _ in range(256):
+            self.sent += sink.write(_CHUNK)
+
+
+def test_a_sender_that_does_not_end_is_stopped(tmp_path: Path) -> None:
+    endless = Endless()
+    night = dt.date(2026, 11, 20)
+    batch = Batch("far", "2026-11-20_M31_T20", FrameKind.LIGHT, night, "M 31", "T20", (_FILE,))
+    manifest = fetch_batch(lambda: endless, batch, Store(tmp_path))
+    assert "8640 are listed" in manifest.quarantined[0].reason
+    assert endless.sent < 2 * 2 * 2**20, "twice, and not much more than a megabyte each"
