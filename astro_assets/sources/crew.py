@@ -9,9 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
-from contextlib import suppress
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
 
 from astro_assets.errors import LoginRefused, StorageFailed, Transient
 from astro_assets.sources.halt import Halt
@@ -64,7 +62,8 @@ class Crew:
         self._lock = threading.Lock()
         self._threads = 0
         self._working = 0
-        self._news: SimpleQueue[News] = SimpleQueue()
+        self._told = threading.Condition()
+        self._news: list[News] = []
 
     def news(self) -> Iterator[list[News]]:
         """What has happened, as it happens, until all is done; now and then an empty list.
@@ -74,8 +73,10 @@ class Crew:
         if self._queue:
             with self._lock:
                 self._begin()
+        seen = 0
         while self._threads:
-            news = self._waited_for()
+            news = self._since(seen)
+            seen += len(news)
             yield news
             for ended in (item for item in news if isinstance(item, Ended)):
                 with self._lock:
@@ -84,19 +85,20 @@ class Crew:
                     raise ended.error
 
     def stopped(self) -> list[News]:
-        """End all threads, and what else has happened. Waits for no server."""
+        """End all threads, and tell all that has happened. Waits for no server."""
         self._halt.settle()
-        return list(self._at_once())
+        with self._told:
+            return list(self._news)
 
-    def _waited_for(self) -> list[News]:
-        with suppress(Empty):
-            return [self._news.get(timeout=_LOOK_S), *self._at_once()]
-        return []
+    def _since(self, seen: int) -> list[News]:
+        with self._told:
+            self._told.wait_for(lambda: len(self._news) > seen, _LOOK_S)
+            return self._news[seen:]
 
-    def _at_once(self) -> Iterator[News]:
-        with suppress(Empty):
-            while True:
-                yield self._news.get_nowait()
+    def _tell(self, news: News) -> None:
+        with self._told:
+            self._news.append(news)
+            self._told.notify_all()
 
     def _begin(self) -> None:
         number = self._threads
@@ -121,12 +123,12 @@ class Crew:
             pass
         except BaseException as error:  # noqa: BLE001 - raised again by `news`
             failure = error
-        self._news.put(Ended(failure))
+        self._tell(Ended(failure))
 
     def _work_off(self, line: Line, number: int) -> None:
         while (file := self._taken()) is not None:
             try:
-                self._work(line, number, file, self._news.put)
+                self._work(line, number, file, self._tell)
             except StorageFailed:
                 raise
             except (Transient, LoginRefused) as error:
@@ -135,7 +137,7 @@ class Crew:
                     return
                 if not isinstance(error, Transient):
                     raise
-                self._news.put(Missed(error))
+                self._tell(Missed(error))
                 if line.dead:
                     self._halt.stop()
 

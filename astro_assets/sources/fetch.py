@@ -27,7 +27,7 @@ from astro_assets.errors import (
     Unusable,
 )
 from astro_assets.sources.batches import Batch
-from astro_assets.sources.crew import Crew, Missed, News
+from astro_assets.sources.crew import Crew, Missed
 from astro_assets.sources.download import Download, Flow, PartFile, download
 from astro_assets.sources.halt import Halt
 from astro_assets.sources.journal import Journal, is_there
@@ -107,15 +107,13 @@ def _written_down(
     crew: Crew, manifest: Manifest, tell: Callable[[], None]
 ) -> tuple[Manifest, list[Transient]]:
     """What the crew brings, and misses; also when it is broken off, all that came is recorded."""
-    news: list[News] = []
     with Journal(manifest.folder, manifest.about) as journal:
         try:
-            for items in crew.news():
-                news.extend(items)
-                journal.append([item for item in items if isinstance(item, Record)])
+            for news in crew.news():
+                journal.append([item for item in news if isinstance(item, Record)])
                 tell()
         finally:
-            news.extend(crew.stopped())
+            news = crew.stopped()
             records = [item for item in news if isinstance(item, Record)]
             if records:
                 manifest = manifest.with_records(records)

@@ -204,6 +204,20 @@ def test_a_journal_that_a_power_cut_left_is_taken_up(far: Path, tmp_path: Path) 
         (folder / "manifest.json").unlink()
 
 
+def test_a_hole_in_a_journal_ends_it(far: Path, tmp_path: Path) -> None:
+    manifest = fetched(far, tmp_path / "data")
+    with journal.Journal(manifest.folder, manifest.about) as growing:
+        growing.append(manifest.records)
+    path = manifest.folder / journal.FILE_NAME
+    lines = path.read_bytes().splitlines(keepends=True)
+    (manifest.folder / "manifest.json").unlink()
+    for torn in (bytes(len(lines[3]) - 1) + b"\n", b"{}\n", b"[1]\n"):
+        path.write_bytes(b"".join([*lines[:3], torn, *lines[4:]]))
+        known = Manifest.load(manifest.folder)
+        assert known is not None
+        assert known.records == manifest.records[:2]
+
+
 def test_records_cost_a_line_each(
     far: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
