@@ -1,10 +1,12 @@
 """SFTP downloads that are cut, stall, are refused, or change on the way."""
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
+import paramiko
 import pytest
 
 from astro_assets.errors import IdentityRefused, Transient
@@ -108,6 +110,33 @@ def test_silence_anywhere_in_a_look(
     assert isinstance(failure, Transient)
     assert far.fetch().published == {path: frame(1)}
     cell.saw(f"silence after {share:.0%} of a look: an error, not an empty listing; then all")
+
+
+@cells(4, "S", "time-out <= 60 s, R")
+def test_silence_when_files_are_asked_for(
+    far: Far, cell: Cell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Right before the one answer that `paramiko` itself awaits for ever."""
+    path = far.put("1.fit", frame(1))
+    proxy = far.proxy
+    invoke = paramiko.Channel.invoke_subsystem
+    sent = []
+
+    def noted(channel: paramiko.Channel, subsystem: str) -> None:
+        time.sleep(0.1)  # until the proxy has counted
+        sent.append(proxy.connections[-1].received_bytes)
+        invoke(channel, subsystem)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(paramiko.Channel, "invoke_subsystem", noted)
+        assert far.look()
+    with monkeypatch.context() as patched:
+        hurried(patched, 1)
+        proxy.faults.append(Fault("stall", sent[0]))
+        (failure,) = far.fetch().failures
+    assert isinstance(failure, Transient)
+    assert far.fetch().published == {path: frame(1)}
+    cell.saw("silence as files are asked for: time-out, told; then all")
 
 
 @cells(7, "S", "Q")
