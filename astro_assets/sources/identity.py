@@ -114,7 +114,7 @@ def _certificate(der: bytes | None) -> Identity:
         what="certificate",
         sentence=f"{_name(certificate.subject)}, issued by {_name(certificate.issuer)}, "
         f"{valid} {until:%Y-%m-%d}; SHA-256 {sha256}",
-        remedy=f'certificate_sha256 = "{sha256}"',
+        remedy=f'certificate_sha256="{sha256}"',
     )
 
 

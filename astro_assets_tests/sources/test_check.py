@@ -104,7 +104,7 @@ def test_a_certificate_that_nobody_vouches_for_comes_with_the_line_that_pins_it(
         sentence = failed(steps(night, source), "certificate")
         assert "no password was sent" in sentence
         fingerprint = sentence.partition("SHA-256 ")[2][:64]
-        assert sentence.endswith(f'certificate_sha256 = "{fingerprint}"')
+        assert sentence.endswith(f'certificate_sha256="{fingerprint}"')
     assert night.observatory.requests["itelescope"].refused == refused
 
 
