@@ -8,7 +8,8 @@ import pytest
 
 from astro_assets.sources import check as checking
 from astro_assets.sources.check import Mark, Step, check
-from astro_assets_tests.sources.conftest import Night, put, sha256
+from astro_assets_tests.sources.conftest import Night, frame, put, sha256
+from astro_assets_tests.sources.smbd import Smbd
 
 NETWORK = ["settings", "DNS", "connection", "log-in", "listing", "disk"]
 CERTIFICATE = [*NETWORK[:3], "certificate", *NETWORK[3:]]
@@ -166,6 +167,28 @@ def test_a_telescope_that_is_off_is_no_fault(night: Night) -> None:
     assert off.mark is Mark.NOT_TRIED
     assert "no fault" in off.sentence
     assert by_name(found)["disk"].mark is Mark.NOT_TRIED
+
+
+def test_other_smart_telescopes_by_smb_and_ftp(night: Night, tmp_path: Path) -> None:
+    put(tmp_path / "disk/MyWorks/M 94_sub/Light_M 94_10.0s_IRCUT_20250409-225435.fit", frame(1))
+    share = Smbd(tmp_path / "smbd", tmp_path / "disk")
+    share.start()
+    night = night.with_more_settings(
+        f'\n[[sources]]\nname = "star"\nkind = "seestar"\nhost = "127.0.0.1"\n'
+        f"port = {share.port}\n"
+        f'\n[[sources]]\nname = "dwarf"\nkind = "dwarf"\nhost = "localhost"\n'
+        f"port = {night.observatory.ports['vespera']}\n"
+    )
+    try:
+        for source, listed in (("star", Mark.GOOD), ("dwarf", Mark.WARNING)):
+            found = steps(night, source)
+            assert [step.name for step in found] == NETWORK
+            assert {step.mark for step in found} - {listed} <= {Mark.GOOD}
+            assert by_name(found)["listing"].mark is listed
+    finally:
+        share.stop()
+    off = steps(night, "star")
+    assert "no fault" in by_name(off)["connection"].sentence
 
 
 # Host keys
