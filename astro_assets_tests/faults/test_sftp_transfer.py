@@ -17,7 +17,7 @@ from astro_assets_tests.faults.far import NIGHT, Far, PiFar
 from astro_assets_tests.faults.matrix import Cell, cells
 from astro_assets_tests.faults.proxy import Fault
 from astro_assets_tests.faults.scripted_sftp import TITLE, scripted_pi
-from astro_assets_tests.faults.servers.process import IS_ROOT, Running
+from astro_assets_tests.faults.servers.process import HOST, IS_ROOT, Running, version
 from astro_assets_tests.faults.test_ftp_transfer import both, large_frame, whole
 from astro_assets_tests.sources.conftest import frame, put
 from astro_assets_tests.sources.sshd import Sshd, sshd
@@ -35,7 +35,8 @@ def as_far(server: Sshd, folder: Path) -> PiFar:
         "key_file": str(server.folder / "user_key"),
         "host_key": server.public(),
     }
-    return PiFar(Running("OpenSSH", "127.0.0.1", server.port, server.root, more=more), folder)
+    title = f"OpenSSH {version([server.program, '-V'], r'OpenSSH_([0-9.p]+)')}"
+    return PiFar(Running(title, HOST, server.port, server.root, more=more), folder)
 
 
 def bytes_until_download(far: Far) -> int:
@@ -225,7 +226,7 @@ def test_silence_behind_the_real_end(
 def test_listed_but_unreadable(cell: Cell, tmp_path: Path, where: str) -> None:
     with sshd("nobody" if IS_ROOT else None) as server:
         far = as_far(server, tmp_path)
-        cell.server = far.server = "OpenSSH"
+        cell.server = far.server
         far.put("1.fit", frame(1))
         far.put("2.fit", frame(2))
         far.file("1.fit").chmod(0)
@@ -275,7 +276,7 @@ def of_another_kind(server: Sshd) -> None:
 def test_host_keys(cell: Cell, tmp_path: Path, where: str, fault: Callable[[Sshd], None]) -> None:
     with sshd() as server:
         far = as_far(server, tmp_path)
-        cell.server = "OpenSSH"
+        cell.server = far.server
         far.options["known_hosts"] = str(server.known_hosts)
         path = far.put("1.fit", frame(1))
         batches = far.look()
