@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from astro_assets.capture.clock import BUILT_UTC
 from astro_assets.capture.config import Config
 from astro_assets.errors import NothingToDo, SettingsError
 from astro_assets.night import night_of_local
@@ -64,7 +65,7 @@ def read_plan(file: Path) -> Plan:
             night=date.fromisoformat(content["night"]),
             dusk_utc=dusk,
             dawn_utc=dawn,
-            created_utc=_moment(content["created_utc"]) if "created_utc" in content else dusk,
+            created_utc=_moment(content.get("created_utc") or BUILT_UTC.isoformat()),
             items=tuple(_item(entry) for entry in content.get("items") or [{}]),
             site={str(k): str(v) for k, v in content.get("site", {}).items()},
         )

@@ -7,6 +7,7 @@ NIGHTS = "nights"
 COMPOSITE_JOB = "compose"
 MORNING_JOB = "morning"
 CAPTURE_JOB = "nightly_capture"
+CAPTURE_ASSET = "capture"
 
 REQUEST_TAG = "astro_assets/request"
 FAILURE_TAG = "astro_assets/failure"

@@ -226,6 +226,8 @@ class PiSource(BaseSource):
     """the folder on the Pi that holds one folder per night"""
     manifest: bool = True
     """the program there writes down which frames are finished; without, all that lies there"""
+    camera_config: LocalPath | None = None
+    """the camera's `config.ini`, handed over with each night's plan; without, the Pi has its own"""
 
 
 class FolderSource(BaseSource):

@@ -1,19 +1,20 @@
 """Arming the night's capture on a Pi: hand over the plan, start it, let go."""
 
 import json
-import shlex
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
+from pathlib import Path
 
 import paramiko
 
 from astro_assets.errors import NothingToDo, SettingsError, SourceUnreachable
 from astro_assets.night import Darkness, darkness
-from astro_assets.settings import PiSource, Settings, Site
+from astro_assets.settings import Settings, Site
 from astro_assets.sources.ssh import ssh_connection
+from astro_assets.steps.pi_camera import COMMAND_TIMEOUT_S, pi_of, said
 
 PLAN_FOLDER = "plans"
-TIMEOUT_S = 30.0
+CONFIG_NAME = "config.ini"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +55,7 @@ def arm_capture(settings: Settings, name: str, night: date) -> Armed:
     SourceUnreachable : the Pi cannot be reached, or does not take the plan
     LoginRefused, IdentityRefused : as the connection says
     """
-    source = settings.source(name)
-    if not isinstance(source, PiSource):
-        raise SettingsError(settings.file, f"sources.{name}", "is no Pi; a capture needs kind 'pi'")
+    source = pi_of(settings, name)
     site = settings.site
     dark = darkness_at(site, night)
     if dark is None:
@@ -65,32 +64,40 @@ def arm_capture(settings: Settings, name: str, night: date) -> Armed:
         "night": night.isoformat(),
         "dusk_utc": dark.dusk_utc.isoformat(),
         "dawn_utc": dark.dawn_utc.isoformat(),
+        "created_utc": datetime.now(UTC).isoformat(),
         "site": dict(settings.site),
     }
     path = f"{PLAN_FOLDER}/{night.isoformat()}.json"
     with ssh_connection(source, settings.secrets) as client:
-        _upload(client, path, json.dumps(plan, indent=1, default=str))
+        with client.open_sftp() as sftp:
+            if source.camera_config is not None:
+                _upload(sftp, CONFIG_NAME, _text(settings, name, source.camera_config))
+            if PLAN_FOLDER not in sftp.listdir():
+                sftp.mkdir(PLAN_FOLDER)
+            _upload(sftp, path, json.dumps(plan, indent=1, default=str))
         state = _start(client, name, path)
     return Armed(name, night, state, dark.dusk_utc, dark.dawn_utc)
 
 
-def _upload(client: paramiko.SSHClient, path: str, plan: str) -> None:
-    with client.open_sftp() as sftp:
-        if PLAN_FOLDER not in sftp.listdir():
-            sftp.mkdir(PLAN_FOLDER)
-        with sftp.open(f"{path}.part", "w") as file:
-            file.write(plan)
-        sftp.posix_rename(f"{path}.part", path)
+def _text(settings: Settings, name: str, file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            settings.file, f"sources.{name}.camera_config", f"{file} cannot be read ({error})"
+        ) from error
+
+
+def _upload(sftp: paramiko.SFTPClient, path: str, text: str) -> None:
+    with sftp.open(f"{path}.part", "w") as file:
+        file.write(text)
+    sftp.posix_rename(f"{path}.part", path)
 
 
 def _start(client: paramiko.SSHClient, name: str, path: str) -> str:
-    _, answer, complaint = client.exec_command(
-        f"astro-capture arm --plan {shlex.quote(path)}", timeout=TIMEOUT_S
-    )
-    text = answer.read().decode()
-    if answer.channel.recv_exit_status() != 0:
-        reason = complaint.read().decode().strip()
-        raise SourceUnreachable(f"{name}: the Pi did not take the plan: {reason}")
+    status, text, trouble = said(client, name, ["arm", "--plan", path], COMMAND_TIMEOUT_S)
+    if status != 0:
+        raise SourceUnreachable(f"{name}: the Pi did not take the plan: {trouble}")
     try:
         return str(json.loads(text)["state"])
     except (ValueError, KeyError) as error:

@@ -2,7 +2,7 @@
 
 import getpass
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,8 +19,12 @@ from astro_assets_tests.faults.servers.process import (
 
 
 @contextmanager
-def sshd() -> Iterator[Running]:
-    """Serve a folder by SFTP; ``more`` has user, key_file, known_hosts and host_key_file."""
+def sshd(more_lines: Sequence[str] = (), sftp: str = "") -> Iterator[Running]:
+    """Serve a folder by SFTP; ``more`` has user, key_file, known_hosts and host_key_file.
+
+    more_lines : of sshd_config
+    sftp : the program in the place of sshd's own SFTP
+    """
     path, keygen = program("sshd", "openssh-server"), program("ssh-keygen", "openssh-client")
     with folder("sshd") as home:
         served = home / "served"
@@ -32,7 +36,8 @@ def sshd() -> Iterator[Running]:
             f"ListenAddress {HOST}:{port}", f"HostKey {home}/host_key", f"PidFile {home}/pid",
             f"AuthorizedKeysFile {home}/client_key.pub", "StrictModes no", "UsePAM no",
             "PasswordAuthentication no", "PermitRootLogin prohibit-password", "PrintMotd no",
-            f"Subsystem sftp internal-sftp -d {served}", "UseDNS no", "MaxStartups 50",
+            f"Subsystem sftp {sftp or f'internal-sftp -d {served}'}", "UseDNS no",
+            "MaxStartups 50", *more_lines,
         ]  # fmt: skip
         (home / "sshd_config").write_text("\n".join(lines) + "\n")
         if IS_ROOT:
