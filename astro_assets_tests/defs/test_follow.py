@@ -3,7 +3,6 @@
 The camera is the capture program's own rehearsal camera.
 """
 
-import os
 import subprocess
 import sys
 import time
@@ -45,7 +44,7 @@ def settings(tmp_path: Path) -> Iterator[Settings]:
     program.chmod(0o755)
     forced = home / "bin/forced"
     forced.write_text(
-        f"#!/bin/sh\ncd {home}\nPATH={home}/bin:$PATH PYTHONPATH={os.getcwd()}\nexport PATH PYTHONPATH\n"
+        f"#!/bin/sh\ncd {home}\nexport PATH={home}/bin:$PATH PYTHONPATH={Path.cwd()}\n"
         'exec /bin/sh -c "$SSH_ORIGINAL_COMMAND"\n'
     )
     forced.chmod(0o755)
@@ -161,10 +160,11 @@ def test_calibrations_by_hand(settings: Settings) -> None:
 
 
 def status(**changes: object) -> CameraStatus:
-    words = dict(
-        running=False, phase="done", night="", frames=0, lost=0, last_frame="", last_error="",
-        alert="", temperature_c=None, disk_free_gb=None, next_exposure_utc="", age_s=None,
-    )  # fmt: skip
+    words: dict[str, object] = {
+        "running": False, "phase": "done", "night": "", "frames": 0, "lost": 0, "last_frame": "",
+        "last_error": "", "alert": "", "temperature_c": None, "disk_free_gb": None,
+        "next_exposure_utc": "", "age_s": None,
+    }  # fmt: skip
     return CameraStatus(**{**words, **changes})  # type: ignore[arg-type]
 
 
