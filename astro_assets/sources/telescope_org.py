@@ -22,6 +22,7 @@ from astro_assets.sources.telescope_org_calls import Site
 from astro_assets.sources.telescope_org_engine import Prepared, prepare
 from astro_assets.sources.telescope_org_jobs import flat_file, job_file, place, wanted
 from astro_assets.sources.telescope_org_memory import Pages
+from astro_assets.sources.telescope_org_pages import served_requests
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +102,7 @@ class TelescopeOrgTransport:
         if page is None or job_file(page, "zip", processed=False) is None:
             return None
         # The other requests of that job have the same page.
-        for same in {key, *(f"R{rid}" for rid in lists.served_requests(page))}:
+        for same in {key, *(f"R{rid}" for rid in served_requests(page))}:
             pages.put(same, page)
         return page
 

@@ -9,11 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from bs4 import BeautifulSoup
-
 from astro_assets.errors import BrokenFile, LoginRefused, NotReady, SourceUnreachable
 from astro_assets.sources.telescope_org_calls import Answer, Said, Site, is_login_page
 from astro_assets.sources.telescope_org_jobs import Wanted
+from astro_assets.sources.telescope_org_pages import frame
 
 ENGINE_LIMIT_S = 60.0
 _FIRST_PAUSE_S = 0.25
@@ -84,10 +83,10 @@ def _processed(site: Site, want: Wanted) -> Prepared:
             return None
         if page.status != 200:
             raise _no_images(site, want.jid, f"status {page.status}")
-        frame = BeautifulSoup(page.text, "html.parser").find("iframe", src=True)
-        if frame is None:
+        address = frame(page.text)
+        if not address:
             return None
-        path, asked = site.web.link(str(frame["src"]))
+        path, asked = site.web.link(address)
         return Prepared(path, asked, ())
 
     return _waited_for(ready, site, want.jid)

@@ -1,20 +1,17 @@
 """What telescope.org holds: own requests in their folders, the search for jobs, a request's page.
 
-What belongs here: asking for all of it, and what an entry says. What does not: what a job is as a
-file (`telescope_org_jobs`).
+What belongs here: asking for all of it, and what an entry says. What does not: reading pages
+(`telescope_org_pages`), what a job is as a file (`telescope_org_jobs`).
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
-
-from bs4 import BeautifulSoup
 
 from astro_assets.errors import ListingFailed
 from astro_assets.sources.telescope_org_calls import Said, Site
+from astro_assets.sources.telescope_org_pages import linked_jobs, parse_page
 
 PAGE_ROWS = 100
 TRASH = "4"
@@ -183,28 +180,17 @@ def searched_jobs(site: Site, days: int, filter_name: str, telescope: str) -> li
     text = site.page("v3job-search-query.php", form)
     if text is None:
         raise site.not_understood("a search")
-    links = (
-        str(link["href"]) for link in BeautifulSoup(text, "html.parser").find_all("a", href=True)
-    )
-    found = dict.fromkeys(jid for link in links for jid in _jids(link))
+    found = linked_jobs(text)
     if len(found) >= _SEARCH_ROWS:
         raise ListingFailed(
             f"{site.where} finds {_SEARCH_ROWS} jobs or more, and shows no further ones: "
             "make search_days smaller"
         )
-    return list(found)
+    return found
 
 
 def _in_parts(moment: datetime) -> list[str]:
     return [str(n) for n in (moment.day, moment.month, moment.year, moment.hour, moment.minute)]
-
-
-def _jids(link: str) -> list[str]:
-    try:
-        query = parse_qs(urlsplit(link).query)
-    except ValueError:
-        return []
-    return [jid for jid in query.get("jid", []) if jid.isdecimal()]
 
 
 def request_page(site: Site, rid: str) -> dict[str, str] | None:
@@ -221,26 +207,3 @@ def job_page(site: Site, jid: str) -> dict[str, str] | None:
 def _view(site: Site, **which: str) -> dict[str, str] | None:
     text = site.page("v4request-view.php", {}, **which)
     return None if text is None else parse_page(text)
-
-
-def parse_page(text: str) -> dict[str, str]:
-    """Label and value of each row of the table; ``jid`` from the script, ``flatid`` of the button.
-
-    The two are empty where there is none.
-    """
-    page = BeautifulSoup(text, "html.parser")
-    facts: dict[str, str] = {}
-    for row in page.find_all("tr"):
-        cells = [cell.get_text(" ", strip=True) for cell in row.find_all(["td", "th"])]
-        if len(cells) >= 2:
-            facts[cells[0].rstrip(":")] = cells[1]
-    info = re.search(r"var\s+info\s*=\s*\{.*?\"jid\"\s*:\s*\"?(\d+)", text, re.DOTALL)
-    jid = info[1] if info else re.sub(r"\D", "", facts.get("Job ID", ""))
-    button = page.find(class_="dl-flat")
-    flat = str(button.get("value") or "") if button is not None else ""
-    return {**facts, "jid": jid, "flatid": flat if flat.isdecimal() else ""}
-
-
-def served_requests(page: dict[str, str]) -> list[str]:
-    """The requests that a page's job serves: ``R771716 R771970``."""
-    return re.findall(r"\d+", page.get("Request ID", ""))

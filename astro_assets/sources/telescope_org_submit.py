@@ -7,9 +7,8 @@ whether it has been asked for already (`steps.request`).
 from collections.abc import Callable
 from typing import TypeVar
 
-from bs4 import BeautifulSoup
-
 from astro_assets.errors import NotReady, RequestRefused, SourceUnreachable, Transient
+from astro_assets.sources import telescope_org_pages as pages
 from astro_assets.sources.telescope_org_calls import Answer, Said, Site, is_login_page
 from astro_assets.sources.telescope_org_lists import TELESCOPES
 from astro_assets.sources.telescope_org_wish import ImageRequest
@@ -167,15 +166,14 @@ def _ticket(site: Site, text: str) -> str:
     """The hidden number that the next step must show."""
     if is_login_page(text):
         raise _SessionOver
-    field = BeautifulSoup(text, "html.parser").find("input", attrs={"name": "ticket"})
-    ticket = str(field.get("value") or "") if field is not None else ""
-    if not ticket:
+    number = pages.ticket(text)
+    if not number:
         raise _not_taken(site, text)
-    return ticket
+    return number
 
 
 def _not_taken(site: Site, text: str) -> RequestRefused:
-    said = site.quoted(BeautifulSoup(text, "html.parser").get_text(" ", strip=True))
+    said = site.quoted(pages.words(text))
     return RequestRefused(
         f"{site.where} does not take the request (it says: {said or 'nothing'}): "
         "try it there in a browser"

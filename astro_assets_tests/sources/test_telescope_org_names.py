@@ -1,8 +1,11 @@
 """What telescope.org's pages say, and where its jobs belong."""
 
+import time
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from astro_assets.errors import BrokenFile
 from astro_assets.frame import FrameKind
@@ -14,7 +17,14 @@ from astro_assets.sources.telescope_org_jobs import (
     place,
     wanted,
 )
-from astro_assets.sources.telescope_org_lists import parse_page, served_requests
+from astro_assets.sources.telescope_org_pages import (
+    frame,
+    linked_jobs,
+    parse_page,
+    served_requests,
+    ticket,
+    words,
+)
 
 ROWS = {
     "Request ID": "R771716 R771970",
@@ -94,3 +104,45 @@ def test_the_moment_of_completion(text: str, moment: datetime | None) -> None:
     assert parse_completion(text) == moment
     if moment is None:
         assert job_file(page(Completion_Time=text), "zip", processed=False) is None
+
+
+def test_pages_as_browsers_forgive_them() -> None:
+    nested = "<table><tr><td>Menu<table><tr><td>Filter Type</td><td>BVR</td></tr></table></td></tr>"
+    open_tags = "<table><tr><td>Filter Type<td>BVR<tr><td>Status:<td> Success &amp; <b>more</b>"
+    assert parse_page(nested)["Filter Type"] == "BVR"
+    assert parse_page(open_tags) == {
+        "Filter Type": "BVR", "Status": "Success & more", "jid": "", "flatid": "",
+    }  # fmt: skip
+    assert linked_jobs('<a href="v4request-view.php?x=1&amp;jid=7">J7<A HREF="?jid=7">') == ["7"]
+    assert ticket("<INPUT type=hidden NAME=ticket value='12'>") == "12"
+    assert frame("<iframe></iframe><iframe src=a.php?b=1>") == "a.php?b=1"
+    assert words("<style>x</style><p>No <b>data</b><script>1<2</script>") == "No data"
+
+
+_MARKUP = st.lists(
+    st.sampled_from(
+        ["<tr>", "<td>", "</tr>", "<![", "<!--", "<!DOCTYPE [", "</", "<a href='?jid=", "http://[",
+         "<input name=ticket value=", "<iframe src=", "&#x110000;", "]]>", "<?", "var info = {",
+         '"jid":', "\0", "'", ">", "1"]
+    )
+    | st.text(max_size=5),
+    max_size=40,
+)  # fmt: skip
+
+
+@settings(max_examples=500, deadline=None)
+@given(_MARKUP)
+def test_no_page_is_an_exception(parts: list[str]) -> None:
+    text = "".join(parts)
+    page = parse_page(text)
+    assert all(isinstance(value, str) for value in page.values())
+    assert page["jid"] == "" or page["jid"].isdecimal()
+    assert all(jid.isdecimal() for jid in linked_jobs(text))
+    assert isinstance(ticket(text) + frame(text) + words(text), str)
+
+
+def test_a_large_page_is_read_in_a_moment() -> None:
+    started = time.perf_counter()
+    for text in ("<tr><td>" * 20_000, "<tr><td>a<td>b</tr>" * 20_000, "var info = {" * 20_000):
+        parse_page(text)
+    assert time.perf_counter() - started < 10
