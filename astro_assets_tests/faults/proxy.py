@@ -114,11 +114,14 @@ class Proxy:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _control(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await self._forward(reader, writer, self.target, self.faults)
+        # At the end of the proxy: asyncio would complain of a handler that is cancelled.
+        with suppress(asyncio.CancelledError):
+            await self._forward(reader, writer, self.target, self.faults)
 
     async def _data(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         port = writer.get_extra_info("sockname")[1]
-        await self._forward(reader, writer, port, self.data_faults)
+        with suppress(asyncio.CancelledError):
+            await self._forward(reader, writer, port, self.data_faults)
 
     async def _forward(
         self,
