@@ -47,12 +47,17 @@ class PiCamera:
         self._lock = Lock()
         self._nights: dict[date, Thread] = {}
 
-    def arm(self, night: date) -> Literal["armed", "already armed"]:
-        """Begin the night's frames; a night that is under way or over stays as it is."""
+    def arm(self, night: date) -> Literal["armed", "already armed", "without a sky"]:
+        """Begin the night's frames; a night that is under way or over stays as it is.
+
+        A night that nobody has simulated has nothing to take.
+        """
         with self._lock:
             if night in self._nights or self._is_over(night):
                 return "already armed"
             frames = self._prepared(night)
+            if not frames:
+                return "without a sky"
             self._write_status(night, "armed")
             thread = Thread(
                 target=self._take, args=(night, frames), name=f"simulated camera {night}"
