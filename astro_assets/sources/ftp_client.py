@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 LISTING_TIMEOUT_S = 10
 DATA_TIMEOUT_S = 30
 ANONYMOUS = "anonymous"
-_CHUNK = 2**18
+_CHUNK = 2**16
 _OF_THE_FILE = ("501", "550", "551", "553")
 """Refusals that mean this one file; any other is about the connection or the log-in."""
 _HANGS_UP = "421"
