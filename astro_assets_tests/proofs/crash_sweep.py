@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +25,9 @@ from rich.console import Console
 from astro_assets.errors import NothingToDo
 from astro_assets.settings import Settings
 from astro_assets.sources.batches import look
+from astro_assets.sources.journal import FILE_NAME as JOURNAL
+from astro_assets.sources.landing import INCOMING
+from astro_assets.sources.manifest import FILE_NAME as MANIFEST
 from astro_assets.sources.manifest import Manifest
 from astro_assets.steps.fetch import fetch_raw
 from astro_assets.steps.frames import write_table
@@ -99,11 +102,12 @@ def tree(root: Path) -> dict[str, str]:
 class Swept:
     """What a sweep of one source has shown.
 
+    source : its letter, and what is special
     steps : of a whole run
     differing : the points after which the products were not the undisturbed run's
     """
 
-    letter: str
+    source: str
     server: str
     steps: tuple[str, ...]
     points: int
@@ -112,49 +116,103 @@ class Swept:
     differing: tuple[str, ...]
 
 
-def sweep(letter: str, points: int, seed: int = 3) -> Swept:
-    """Kill at ``points`` steps, spread evenly over a whole run; at every fourth, three times."""
+def sweep(letter: str, points: int, *, deleting: bool = False, seed: int = 3) -> Swept:
+    """Kill at ``points`` steps, spread evenly over a whole run; at every fourth, three times.
+
+    deleting : what was fetched is deleted on the far side
+    """
     begun = time.monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="crash-sweep-") as folder,
-        _prepared(letter, Path(folder).resolve()) as (before, server),
+        _prepared(letter, Path(folder).resolve(), deleting) as case,
     ):
-        calm = _copy(before, "calm")
+        calm = case.begin("calm")
         steps = run_forked(partial(sync, calm, SOURCES[letter]), calm.root).steps
-        expected = tree(calm.root)
+        expected = case.outcome(calm)
         dice = random.Random(seed)
         kills, differing = 0, []
         for number in range(points):
             point = 1 + number * len(steps) // points
             deaths = [point, *dice.choices(range(1, point + 1), k=2 * (number % 4 == 3))]
-            killed = _copy(before, "killed")
+            killed = case.begin("killed")
             run = partial(run_forked, partial(sync, killed, SOURCES[letter]), killed.root)
             kills += sum(run(death).killed for death in deaths)
             run()
-            apart = sorted(dict(tree(killed.root).items() ^ expected.items()))
+            apart = sorted(dict(case.outcome(killed).items() ^ expected.items()))
             if apart:
                 where = f"killed at {deaths}, the first at {steps[point - 1]!r}"
                 differing.append(f"{where}: {', '.join(apart)}")
             shutil.rmtree(killed.root)
         seconds = time.monotonic() - begun
-        return Swept(letter, server, steps, points, kills, seconds, tuple(differing))
+        source = f"{letter}, deleting" if deleting else letter
+        return Swept(source, case.server, steps, points, kills, seconds, tuple(differing))
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A source with two nights, of which the first is here already.
+
+    served : what lies on the far side, if it is changed by a run
+    """
+
+    before: Settings
+    server: str
+    far: FarSide
+    served: Path | None
+
+    def begin(self, name: str) -> Settings:
+        """Settings for a run of its own, with both sides as they were."""
+        if self.served is not None:
+            for there in self.far.served.iterdir():
+                shutil.rmtree(there)
+            shutil.copytree(self.served, self.far.served, dirs_exist_ok=True)
+            for folder in self.far.served.rglob("*/"):
+                folder.chmod(0o777)
+        root = self.before.root.with_name(name)
+        shutil.copytree(self.before.root, root)
+        return self.before.model_copy(update={"root": root})
+
+    def outcome(self, settings: Settings) -> dict[str, str]:
+        """Our products, and what is left on the far side if that changes."""
+        if self.served is None:
+            return tree(settings.root)
+        left = {f"far:{path}": mark for path, mark in tree(self.far.served).items()}
+        ours = {
+            path: mark
+            for path, mark in tree(settings.root).items()
+            if not path.endswith((MANIFEST, JOURNAL)) and INCOMING not in path
+        }
+        return ours | left | _records(settings.root)
+
+
+def _records(root: Path) -> dict[str, str]:
+    """What the manifests say, but for the moments of deletions.
+
+    A session of which nothing is left on the far side is not looked at any more: what a killed run
+    did not get to put into its manifest stays in the journal beside it, which is read with it.
+    """
+    folders = sorted(path.parent for path in root.rglob(MANIFEST))
+    manifests = {str(folder.relative_to(root)): Manifest.load(folder) for folder in folders}
+    return {
+        f"{folder}: {record.path} {record.sha256}": repr(replace(record, released_utc=None))
+        for folder, manifest in manifests.items()
+        if manifest is not None
+        for record in manifest.records
+    }
 
 
 @contextmanager
-def _prepared(letter: str, root: Path) -> Iterator[tuple[Settings, str]]:
-    """A source with two nights, of which the first is here already; and its server's name."""
-    with serving(letter, root) as (far, settings, server):
+def _prepared(letter: str, root: Path, deleting: bool) -> Iterator[_Case]:
+    with serving(letter, root, **({"delete_after_fetch": True} if deleting else {})) as there:
+        far, settings, server = there
         first_night(far)
         before = settings.model_copy(update={"root": root / "before"})
         run_forked(partial(sync, before, SOURCES[letter]), before.root)
         second_night(far)
-        yield before, server
-
-
-def _copy(settings: Settings, name: str) -> Settings:
-    root = settings.root.with_name(name)
-    shutil.copytree(settings.root, root)
-    return settings.model_copy(update={"root": root})
+        served = root / "as-served" if deleting else None
+        if served is not None:
+            shutil.copytree(far.served, served)
+        yield _Case(before, server, far, served)
 
 
 def page(results: list[Swept]) -> list[str]:
@@ -163,7 +221,7 @@ def page(results: list[Swept]) -> list[str]:
         ["Source", "Server", "Steps of a run", "Points", "Kills", "Differing", "s"],
         [
             [
-                r.letter,
+                r.source,
                 r.server,
                 len(r.steps),
                 r.points,
@@ -175,8 +233,8 @@ def page(results: list[Swept]) -> list[str]:
         ],
     )
     names = sorted({name for r in results for name in r.steps})
-    counts = [[r.letter, *(Counter(r.steps)[name] for name in names)] for r in results]
-    differing = [f"- {r.letter}: {point}\n" for r in results for point in r.differing]
+    counts = [[r.source, *(Counter(r.steps)[name] for name in names)] for r in results]
+    differing = [f"- {r.source}: {point}\n" for r in results for point in r.differing]
     return [
         _EXPLANATION,
         overview,
@@ -197,6 +255,12 @@ hidden ones too, by name, rights and SHA-256: raw frames, manifests, quarantine 
 `frames.parquet`, `frames.csv`. Left out are the times of our own files and folders, which nothing
 reads. The sessions' own tables are written from the manifests, in the place of calibrating and
 solving.
+
+"Deleting" is the same with `delete_after_fetch`: what is left on the far side is compared too. Left
+out is the moment at which a manifest says that a file was deleted there, which a run that was
+killed right after the deletion could not write down; and what a session of which nothing is left
+there keeps in its journal instead of its manifest, since nothing looks at it any more (records are
+compared as they are read, from both).
 """
 
 

@@ -120,8 +120,11 @@ def _jid(session: int, number: int) -> int:
 
 
 @contextmanager
-def serving(letter: str, root: Path) -> Iterator[tuple[FarSide, Settings, str]]:
-    """A server that runs in another process: its files, settings for it, and its name."""
+def serving(letter: str, root: Path, **options: object) -> Iterator[tuple[FarSide, Settings, str]]:
+    """A server that runs in another process: its files, settings for it, and its name.
+
+    options : what else the settings say of the source
+    """
     if letter == "H":
         far = FarSide(letter, root / "served/telescope_org")
         far.served.mkdir(parents=True)
@@ -130,6 +133,7 @@ def serving(letter: str, root: Path) -> Iterator[tuple[FarSide, Settings, str]]:
     else:
         with closing(Servers()) as servers:
             there = servers.far(letter, root)
+            there.options |= options
             yield FarSide(letter, there.served), there.settings, there.server
 
 

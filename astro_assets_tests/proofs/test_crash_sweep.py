@@ -12,3 +12,10 @@ def test_killed_anywhere_the_next_run_makes_the_same(letter: str) -> None:
     assert swept.kills >= 8
     assert not swept.differing
     assert len(swept.steps) > 200
+
+
+def test_also_while_it_deletes_on_the_far_side() -> None:
+    swept = sweep("V", points=8, deleting=True)
+    assert swept.kills >= 8
+    assert not swept.differing
+    assert "before delete" in swept.steps
