@@ -1,4 +1,4 @@
-"""A sender that does not end, which no real server can be made to be."""
+"""What no real server can be made to do, for guards that no cell of the matrix needs."""
 
 import datetime as dt
 from pathlib import Path
@@ -8,8 +8,11 @@ from typing import Self
 from astro_assets.frame import FrameKind
 from astro_assets.sources.batches import Batch
 from astro_assets.sources.fetch import fetch_batch
+from astro_assets.sources.ftp import FtpTransport
+from astro_assets.sources.ftp_client import FtpServer
 from astro_assets.sources.protocol import RemoteFile, Sink
 from astro_assets.store import Store
+from astro_assets_tests.sources.scripted_ftp import Script, ScriptedFtp
 
 _CHUNK = bytes(2**18)
 _FILE = RemoteFile("night/1.fits", 8640, dt.datetime(2026, 11, 20, 22, tzinfo=dt.UTC))
@@ -47,3 +50,13 @@ def test_a_sender_that_does_not_end_is_stopped(tmp_path: Path) -> None:
     manifest = fetch_batch(lambda: endless, batch, Store(tmp_path))
     assert "8640 are listed" in manifest.quarantined[0].reason
     assert endless.sent < 2 * 2 * 2**20, "twice, and not much more than a megabyte each"
+
+
+def test_a_folder_whose_name_leads_elsewhere_is_not_entered() -> None:
+    script = Script(listing=b"type=dir; ../elsewhere\r\ntype=file;size=1; 1.fits\r\n")
+    with ScriptedFtp(script) as server:
+        far = FtpServer("scope", "127.0.0.1", server.port, "/user", "anonymous", "", password="")
+        with FtpTransport(far) as transport:
+            files = transport.list()
+    assert [file.path for file in files] == ["1.fits"]
+    assert [line for line in script.seen if line.startswith(b"CWD")] == [b"CWD /user"]
