@@ -28,6 +28,8 @@ from astro_assets.store import Store
 
 MOST_RUNS_PER_TICK = 50
 """new partition keys cost a tick some milliseconds each, and a tick has a minute"""
+_A_TICK_S = 30.0
+"""of the minute that Dagster gives a tick, for what a server can be asked piece by piece"""
 _AT_ONCE = "Once that is mended: astro-assets sync, or reset this sensor's cursor."
 
 Tick = dg.SensorResult | dg.SkipReason
@@ -71,7 +73,7 @@ class _Watcher:
         for caution in cautions(self._source):
             context.log.warning(caution)
         try:
-            batches = look(self._source, self._settings)
+            batches = look(self._source, self._settings, _A_TICK_S)
         except AstroAssetsError as error:
             return self._failed(context, cursor, error, now_utc)
         cursor = cursor.looked(empty=not batches)

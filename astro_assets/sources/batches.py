@@ -15,7 +15,7 @@ from astro_assets.settings import Settings, SourceSettings
 from astro_assets.settings.models import Selection
 from astro_assets.sources.kinds import KINDS, connect
 from astro_assets.sources.paths import is_fits, is_tiff, spelled, stem
-from astro_assets.sources.protocol import Placement, Remembering, RemoteFile
+from astro_assets.sources.protocol import Hurrying, Placement, Remembering, RemoteFile
 from astro_assets.sources.selection import wants
 from astro_assets.store import Store
 
@@ -58,17 +58,22 @@ class Batch:
         return sum(file.size_bytes or 0 for file in self.files)
 
 
-def look(source: SourceSettings, settings: Settings) -> list[Batch]:
+def look(source: SourceSettings, settings: Settings, within_s: float | None = None) -> list[Batch]:
     """Ask one source what it holds, as batches sorted by key.
+
+    within_s : for those who cannot wait: a first look at a long list is done in several, each of
+        which raises `NotReady` but for the last
 
     Raises
     ------
-    SourceUnreachable, ListingFailed, LoginRefused, IdentityRefused, SettingsError
+    NotReady, SourceUnreachable, ListingFailed, LoginRefused, IdentityRefused, SettingsError
     """
     place = KINDS[source.kind].place_of(source)
     transport = connect(source, settings.secrets)
     if isinstance(transport, Remembering):
         transport.remember_in(Store(settings.root).remembered(source.name))
+    if isinstance(transport, Hurrying) and within_s is not None:
+        transport.hurry(within_s)
     with transport:
         files = transport.list()
     return group(

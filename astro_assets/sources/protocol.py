@@ -163,6 +163,14 @@ class Remembering(Protocol):
         """Say where, before the transport is opened."""
 
 
+@runtime_checkable
+class Hurrying(Protocol):
+    """The ability to list piece by piece, for who remembers."""
+
+    def hurry(self, within_s: float) -> None:
+        """Have a listing that takes longer raise `NotReady`; the next one goes on from there."""
+
+
 Place = Callable[[RemoteFile, str], Placement | None]
 
 

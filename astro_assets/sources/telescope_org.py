@@ -7,12 +7,14 @@ What belongs here: the transport. What does not: calls (`telescope_org_calls`), 
 
 import itertools
 import logging
+import math
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from astro_assets.errors import BrokenFile, SourceUnreachable
+from astro_assets.errors import BrokenFile, NotReady, SourceUnreachable
 from astro_assets.settings import Secrets, TelescopeOrgSource
 from astro_assets.sources import telescope_org_lists as lists
 from astro_assets.sources.identity import https_certificate
@@ -36,9 +38,14 @@ class TelescopeOrgTransport:
         self._source = source
         self._site = Site(source, secrets)
         self._folder: Path | None = None
+        self._within_s = math.inf
+        self._give_up = math.inf
 
     def remember_in(self, folder: Path) -> None:
         self._folder = folder
+
+    def hurry(self, within_s: float) -> None:
+        self._within_s = within_s
 
     def __enter__(self) -> Self:
         self._site.__enter__()
@@ -54,6 +61,7 @@ class TelescopeOrgTransport:
 
     def list(self) -> list[RemoteFile]:
         pages = Pages(self._folder, f"{self._source.host}:{self._source.port}")
+        self._give_up = time.monotonic() + self._within_s
         try:
             return list(self._files(pages))
         finally:
@@ -104,6 +112,12 @@ class TelescopeOrgTransport:
         # The other requests of that job have the same page.
         for same in {key, *(f"R{rid}" for rid in served_requests(page))}:
             pages.put(same, page)
+        if time.monotonic() > self._give_up:
+            # Not before: each look gets at least one page further.
+            raise NotReady(
+                f"{self._site.where}: the pages of {len(pages)} finished requests are read, more "
+                "are to come: the next look goes on from there"
+            )
         return page
 
     def download(self, file: RemoteFile, sink: Sink) -> None:

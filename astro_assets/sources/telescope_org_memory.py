@@ -31,6 +31,9 @@ class Pages:
         self._pages = _read(self._file, site) if self._file else {}
         self._new = 0
 
+    def __len__(self) -> int:
+        return len(self._pages)
+
     def get(self, key: str) -> dict[str, str] | None:
         return self._pages.get(key)
 

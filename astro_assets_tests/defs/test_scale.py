@@ -55,7 +55,7 @@ def instance() -> Iterator[DagsterInstance]:
 
 
 def listing(monkeypatch: pytest.MonkeyPatch, batches: list[Batch]) -> None:
-    monkeypatch.setattr(sensors, "look", lambda source, settings: batches)
+    monkeypatch.setattr(sensors, "look", lambda source, settings, within_s: batches)
 
 
 def many(count: int, **more: Any) -> list[Batch]:

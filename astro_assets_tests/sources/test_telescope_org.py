@@ -3,6 +3,7 @@
 import bz2
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -18,6 +19,7 @@ from astro_assets.settings import Settings, load_settings
 from astro_assets.sim.servers import telescope_org_engine as simulated_engine
 from astro_assets.sim.servers.telescope_org_jobs import job_zip, load_jobs
 from astro_assets.sources import telescope_org, telescope_org_engine, telescope_org_lists
+from astro_assets.sources.batches import look
 from astro_assets.sources.kinds import connect
 from astro_assets.sources.telescope_org_calls import Site
 from astro_assets.sources.telescope_org_memory import FILE_NAME
@@ -153,6 +155,20 @@ def test_a_look_that_fails_keeps_what_it_has_learnt(
     assert counts.pages == 6
     assert sum(len(batch.files) for batch in night.look("telescope_org")) == 10
     assert counts.pages == 10
+
+
+def test_a_long_list_is_learnt_in_several_looks(night: Night) -> None:
+    write_jobs(night, [job(1000 + n, 2000 + n) for n in range(60)])
+    source = night.settings.source("telescope_org")
+    counts = night.observatory.requests["telescope_org"]
+    with pytest.raises(NotReady, match="the next look goes on from there"):
+        look(source, night.settings, 0.0)
+    found = 0
+    while not found:
+        with suppress(NotReady):
+            found = sum(len(batch.files) for batch in look(source, night.settings, 0.15))
+    assert found == 60
+    assert counts.pages == 60, "nothing was asked for twice"
 
 
 def test_weeks_in_waiting_are_simply_not_there(night: Night) -> None:
