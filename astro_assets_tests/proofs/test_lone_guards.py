@@ -1,17 +1,23 @@
-"""What no real server can be made to do, for guards that no cell of the matrix needs."""
+"""Guards behind which others stand, so that no cell of the matrix fails without them."""
 
 import datetime as dt
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import pytest
+
+from astro_assets.errors import BrokenFile
 from astro_assets.frame import FrameKind
 from astro_assets.sources.batches import Batch
 from astro_assets.sources.fetch import fetch_batch
 from astro_assets.sources.ftp import FtpTransport
 from astro_assets.sources.ftp_client import FtpServer
 from astro_assets.sources.protocol import RemoteFile, Sink
+from astro_assets.sources.verify import verify
 from astro_assets.store import Store
+from astro_assets_tests.faults.test_content_archives import fpacked_bomb
+from astro_assets_tests.sources.conftest import put
 from astro_assets_tests.sources.scripted_ftp import Script, ScriptedFtp
 
 _CHUNK = bytes(2**18)
@@ -60,3 +66,9 @@ def test_a_folder_whose_name_leads_elsewhere_is_not_entered() -> None:
             files = transport.list()
     assert [file.path for file in files] == ["1.fits"]
     assert [line for line in script.seen if line.startswith(b"CWD")] == [b"CWD /user"]
+
+
+def test_a_compressed_image_that_announces_too_much_is_not_decoded(tmp_path: Path) -> None:
+    path = put(tmp_path / "a.fits.fz", fpacked_bomb())
+    with pytest.raises(BrokenFile, match="would swell"):
+        verify(path, "a.fits.fz")
