@@ -23,7 +23,8 @@ from dagster import DagsterInstance
 from tenacity import wait_none
 
 from astro_assets import cli
-from astro_assets.errors import AstroAssetsError
+from astro_assets.defs.failures import translated
+from astro_assets.errors import AstroAssetsError, SourceUnreachable
 from astro_assets.settings import SETTINGS_VARIABLE, load_settings
 from astro_assets.sources import fetch
 from astro_assets.sources.batches import look
@@ -52,7 +53,7 @@ SPELLINGS = {
     )
 }
 ECHO = f"{USER} with {PASSWORD}"
-_LEAST_TEXTS = 30
+_LEAST_TEXTS = 20
 
 
 @dataclass
@@ -277,3 +278,26 @@ def test_a_secret_that_ssh_repeats_is_nowhere(
             place.use()
             place.type()
     searched(place, capfd, cell, 2)
+
+
+@dg.job
+def refused_with_a_cause() -> None:
+    @dg.op
+    def fetch(context: dg.OpExecutionContext) -> None:
+        with translated(context):
+            raise SourceUnreachable("the server hung up: the next look tries again") from (
+                ValueError(f"a library knows {ECHO}")
+            )
+
+    fetch()
+
+
+def test_what_a_library_says_is_not_kept_with_a_failed_run(
+    place: Place, capfd: pytest.CaptureFixture[str]
+) -> None:
+    result = refused_with_a_cause.execute_in_process(instance=place.instance, raise_on_error=False)
+    assert not result.success
+    events = place.instance.all_logs(result.run_id)
+    assert any("the server hung up" in str(event) for event in events)
+    place.said += [*map(str, events), *capfd.readouterr()]
+    assert place.hits() == []
