@@ -117,6 +117,10 @@ def folder(name: str, *, in_memory: bool = False) -> Iterator[Path]:
         shutil.rmtree(path)
 
 
+# No server outlives tests that were killed.
+_MORTAL = ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()
+
+
 @contextmanager
 def running(command: Sequence[str], port: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Start a program and wait until it answers; end it at the end.
@@ -125,7 +129,7 @@ def running(command: Sequence[str], port: int, log: Path) -> Iterator[subprocess
     """
     with log.open("wb") as output:
         process = subprocess.Popen(
-            ["sh", "-c", 'ulimit -n 1024; exec "$@"', "sh", *command],
+            [*_MORTAL, "sh", "-c", 'ulimit -n 1024; exec "$@"', "sh", *command],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
