@@ -20,7 +20,7 @@ from astro_assets.settings import (
     settings_file,
 )
 from astro_assets.settings.complaints import _PATTERNS
-from astro_assets.settings.models import MODELS
+from astro_assets.settings.sources import MODELS
 
 SITE = '[site]\nname = "Home"\nlatitude_deg = 53.2\nlongitude_deg = 6.5\n'
 ITELESCOPE = (

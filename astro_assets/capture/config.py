@@ -7,10 +7,10 @@ with them.
 import configparser
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
 from typing import TypeVar
 
+from astro_assets.capture import words
 from astro_assets.capture.place import Place, read_place
 from astro_assets.errors import SettingsError
 from astro_assets.night import Twilight
@@ -19,7 +19,6 @@ ZWO = "zwo"
 SIMULATED = "simulated"
 
 _T = TypeVar("_T")
-_TWILIGHTS: tuple[Twilight, ...] = ("sunset", "civil", "nautical", "astronomical")
 _COMMENT_SIGNS = ("#", ";")
 
 
@@ -34,16 +33,6 @@ class AutoExposure:
     max_exposure_s: float = 30.0
     max_gain: int | None = None
     target_level: float = 0.3
-
-
-@dataclass(frozen=True, slots=True)
-class Roi:
-    """The part of the sensor that is read, in binned pixels."""
-
-    x: int
-    y: int
-    width: int
-    height: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +54,7 @@ class CameraConfig:
     offset: int | None = None
     binning: int = 1
     set_temperature_c: float | None = None
-    roi: Roi | None = None
+    roi: words.Roi | None = None
     library: Path | None = None
     auto: AutoExposure = field(default_factory=AutoExposure)
 
@@ -133,10 +122,12 @@ def read_config(file: Path) -> Config:
         camera=_camera(ini),
         save=_path(file, ini.optional("Paths", "FILE_SAVE") or "captures"),
         place=place,
-        twilight=ini.read("Night", "Twilight", _twilight, "nautical"),
+        twilight=ini.read("Night", "Twilight", words.twilight, "nautical"),
         retention=Retention(
-            keep_days=ini.read("Retention", "Keep_Days", _positive, usual.keep_days),
-            disk_floor_gb=ini.read("Retention", "Disk_Floor_GB", _positive, usual.disk_floor_gb),
+            keep_days=ini.read("Retention", "Keep_Days", words.positive, usual.keep_days),
+            disk_floor_gb=ini.read(
+                "Retention", "Disk_Floor_GB", words.positive, usual.disk_floor_gb
+            ),
         ),
         motor=_motor(ini),
         warnings=doubts,
@@ -145,10 +136,10 @@ def read_config(file: Path) -> Config:
 
 def _camera(ini: "_Ini") -> CameraConfig:
     auto = AutoExposure(
-        min_exposure_s=ini.read("AutoExposure", "Min_Exposure", _seconds, 0.001),
-        max_exposure_s=ini.read("AutoExposure", "Max_Exposure", _seconds, 30.0),
-        max_gain=ini.read("AutoExposure", "Max_Gain", _count, None),
-        target_level=ini.read("AutoExposure", "Target_Level", _share, 0.3),
+        min_exposure_s=ini.read("AutoExposure", "Min_Exposure", words.seconds, 0.001),
+        max_exposure_s=ini.read("AutoExposure", "Max_Exposure", words.seconds, 30.0),
+        max_gain=ini.read("AutoExposure", "Max_Gain", words.count, None),
+        target_level=ini.read("AutoExposure", "Target_Level", words.share, 0.3),
     )
     if auto.min_exposure_s > auto.max_exposure_s:
         raise ini.mistake("AutoExposure", "Min_Exposure", "no more than Max_Exposure")
@@ -156,16 +147,16 @@ def _camera(ini: "_Ini") -> CameraConfig:
     return CameraConfig(
         brand=ini.required("Camera", "Brand"),
         model=ini.required("Camera", "Model"),
-        exposure_s=ini.need("Camera", "Exposure", _exposure),
-        gain=ini.need("Camera", "ISO", _iso)
+        exposure_s=ini.need("Camera", "Exposure", words.exposure),
+        gain=ini.need("Camera", "ISO", words.iso)
         if not ini.optional("Camera", "Gain")
-        else ini.need("Camera", "Gain", _count),
-        cadence_s=60 * ini.need("Camera", "Image_Frequency", _not_negative),
+        else ini.need("Camera", "Gain", words.count),
+        cadence_s=60 * ini.need("Camera", "Image_Frequency", words.not_negative),
         image_format=ini.required("Camera", "Image_Format"),
-        offset=ini.read("Camera", "Offset", _count, None),
-        binning=ini.read("Camera", "Binning", _binning, 1),
-        set_temperature_c=ini.read("Camera", "Cooling", _temperature, None),
-        roi=ini.read("Camera", "ROI", _roi, None),
+        offset=ini.read("Camera", "Offset", words.count, None),
+        binning=ini.read("Camera", "Binning", words.binning, 1),
+        set_temperature_c=ini.read("Camera", "Cooling", words.temperature, None),
+        roi=ini.read("Camera", "ROI", words.roi, None),
         library=_path(ini.file, library) if library else None,
         auto=auto,
     )
@@ -174,13 +165,13 @@ def _camera(ini: "_Ini") -> CameraConfig:
 def _motor(ini: "_Ini") -> MotorConfig | None:
     if not ini.has("MotorAzi"):
         return None
-    pins = tuple(ini.need("MotorAzi", f"ms{number}", _pin) for number in (1, 2, 3, 4))
+    pins = tuple(ini.need("MotorAzi", f"ms{number}", words.pin) for number in (1, 2, 3, 4))
     if len(set(pins)) < 4:
         raise ini.mistake("MotorAzi", "ms1", "four different pins in ms1 to ms4")
     return MotorConfig(
         pins=(pins[0], pins[1], pins[2], pins[3]),
-        step_deg=ini.need("MotorAzi", "step_size", _positive),
-        range_deg=ini.read("MotorAzi", "range", _range, 360.0),
+        step_deg=ini.need("MotorAzi", "step_size", words.positive),
+        range_deg=ini.read("MotorAzi", "range", words.travel, 360.0),
     )
 
 
@@ -232,109 +223,6 @@ class _Ini:
             return convert(value)
         except (ValueError, ZeroDivisionError) as error:
             raise self.mistake(section, key, f"{error}; it says {value!r}") from error
-
-
-def _number(text: str, what: str) -> float:
-    """A decimal number or a fraction such as 1/30; a decimal comma is understood."""
-    try:
-        value = float(Fraction(text.replace(" ", "").replace(",", ".")))
-    except (ValueError, ZeroDivisionError, OverflowError) as error:
-        raise ValueError(what) from error
-    return value
-
-
-def _seconds(text: str) -> float:
-    value = _number(text.removesuffix("s"), "seconds, such as 30 or 1/30")
-    if not 0 < value <= 24 * 3600:
-        raise ValueError("seconds above 0")
-    return value
-
-
-def _exposure(text: str) -> float | None:
-    if text.lower() == "auto":
-        return None
-    try:
-        return _seconds(text)
-    except ValueError as error:
-        raise ValueError("seconds such as 30 or 1/30, or Auto") from error
-
-
-def _count(text: str) -> int:
-    value = _number(text, "a whole number")
-    if value < 0 or value != int(value):
-        raise ValueError("a whole number, 0 or more")
-    return int(value)
-
-
-def _iso(text: str) -> int | None:
-    return None if text.lower() == "auto" else _count(text)
-
-
-def _positive(text: str) -> float:
-    value = _number(text, "a number above 0")
-    if value <= 0:
-        raise ValueError("a number above 0")
-    return value
-
-
-def _not_negative(text: str) -> float:
-    value = _number(text, "minutes, such as 1 or 1/2")
-    if value < 0:
-        raise ValueError("minutes, 0 or more")
-    return value
-
-
-def _share(text: str) -> float:
-    value = _number(text, "a share between 0 and 1, such as 0.3")
-    if not 0 < value < 1:
-        raise ValueError("a share between 0 and 1, such as 0.3")
-    return value
-
-
-def _temperature(text: str) -> float:
-    value = _number(text, "degrees Celsius")
-    if not -80 <= value <= 40:
-        raise ValueError("degrees Celsius between -80 and 40")
-    return value
-
-
-def _binning(text: str) -> int:
-    value = _count(text)
-    if not 1 <= value <= 8:
-        raise ValueError("1 to 8")
-    return value
-
-
-def _pin(text: str) -> int:
-    value = _count(text)
-    if value > 27:
-        raise ValueError("a GPIO pin, 0 to 27")
-    return value
-
-
-def _range(text: str) -> float:
-    value = _positive(text)
-    if value > 360:
-        raise ValueError("degrees, 360 at most: the cable does not take more")
-    return value
-
-
-def _roi(text: str) -> Roi:
-    what = "x, y, width, height in pixels"
-    parts = text.replace(",", " ").split()
-    if len(parts) != 4 or not all(part.isdigit() for part in parts):
-        raise ValueError(what)
-    x, y, width, height = (int(part) for part in parts)
-    if not (width and height):
-        raise ValueError(what)
-    return Roi(x, y, width, height)
-
-
-def _twilight(text: str) -> Twilight:
-    for twilight in _TWILIGHTS:
-        if text.lower() == twilight:
-            return twilight
-    raise ValueError(f"one of {', '.join(_TWILIGHTS)}")
 
 
 def _path(file: Path, text: str) -> Path:

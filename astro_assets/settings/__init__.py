@@ -3,29 +3,25 @@
 Read once, at the edge, and handed down. What does not belong here: what the settings are used for.
 """
 
-from astro_assets.settings.models import (
-    DwarfSource,
-    FolderSource,
-    ItelescopeSource,
-    Limits,
-    OftenOff,
-    PiSource,
-    Secrets,
-    SeestarSource,
-    Settings,
-    Site,
-    Solving,
-    SourceSettings,
-    TelescopeOrgSource,
-    Trust,
-    VesperaSource,
-    Watch,
-)
+from astro_assets.settings.models import Limits, Settings, Site, Solving, Watch
 from astro_assets.settings.reading import (
     DEFAULT_FILE,
     SETTINGS_VARIABLE,
     load_settings,
     settings_file,
+)
+from astro_assets.settings.secrets import Secrets
+from astro_assets.settings.sources import (
+    DwarfSource,
+    FolderSource,
+    ItelescopeSource,
+    OftenOff,
+    PiSource,
+    SeestarSource,
+    SourceSettings,
+    TelescopeOrgSource,
+    Trust,
+    VesperaSource,
 )
 
 __all__ = [

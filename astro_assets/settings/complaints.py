@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from astro_assets.errors import SettingsError
-from astro_assets.settings.models import MODELS
+from astro_assets.settings.sources import MODELS
 
 
 def source_model(entry: dict[str, object]) -> type[BaseModel] | None:

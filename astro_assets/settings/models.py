@@ -1,59 +1,18 @@
 """What may stand in `observatory.toml`, as types with their defaults and limits.
 
-What belongs here: keys, limits, what each source needs. What does not: reading the file
-(`reading`), the sentences for mistakes (`complaints`).
+What belongs here: keys and limits of all but the sources (`sources`). What does not: reading the
+file (`reading`), the sentences for mistakes (`complaints`).
 """
 
-from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from astro_assets.errors import SettingsError
-from astro_assets.frame import FrameKind
-
-
-def _local(value: object) -> object:
-    if isinstance(value, str) and "://" in value:
-        raise ValueError("a folder or file on this machine")
-    return value
-
-
-def _home(value: Path) -> Path:
-    try:
-        return value.expanduser()
-    except RuntimeError as error:
-        raise ValueError("a path on this machine; there is no such home folder") from error
-
-
-def _digits(value: object) -> object:
-    return value.replace(":", "").lower() if isinstance(value, str) else value
-
-
-LocalPath = Annotated[Path, BeforeValidator(_local), AfterValidator(_home)]
-"""relative to the settings file; ``~`` is the user's home"""
-
-VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-HostName = Annotated[str, Field(pattern=r"^[^\s/]+$")]
-Fingerprint = Annotated[str, BeforeValidator(_digits), Field(pattern=r"^[0-9a-f]{64}$")]
-"""also as other programs spell it, ``AB:CD…``"""
-Port = Annotated[int, Field(ge=1, le=65535)]
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True
-    )
+from astro_assets.settings.secrets import Secrets
+from astro_assets.settings.sources import SourceSettings
+from astro_assets.settings.types import LocalPath, Strict
 
 
 class Site(Strict):
@@ -104,173 +63,6 @@ class Solving(Strict):
     index_folders: tuple[LocalPath, ...] = (Path("/usr/share/astrometry"),)
 
 
-class Selection(Strict):
-    """Which of a source's frames are wanted; what is left empty selects all."""
-
-    targets: tuple[str, ...] = ()
-    first_night: date | None = None
-    last_night: date | None = None
-    instruments: tuple[str, ...] = ()
-    filters: tuple[str, ...] = ()
-    kinds: tuple[FrameKind, ...] = ()
-
-
-class BaseSource(Strict):
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")
-    enabled: bool = True
-    select: Selection = Selection()
-    max_connections: int = Field(default=2, ge=1, le=8)
-    max_megabytes_per_s: float | None = Field(default=None, gt=0)
-    """of all connections to this source together"""
-    gain_e_per_adu: float | None = Field(default=None, gt=0)
-    """for cameras whose headers do not say"""
-
-
-class _Login(BaseSource):
-    user_env: VariableName
-    password_env: VariableName
-
-    def credentials(self, secrets: "Secrets") -> tuple[str, str]:
-        """User and password. Raises `SettingsError` when a variable is not set."""
-        return secrets.value(self, "user_env"), secrets.value(self, "password_env")
-
-
-class Trust(Strict):
-    """Whose certificate is believed; without a word here, those of the system's authorities."""
-
-    ca_file: LocalPath | None = None
-    certificate_sha256: Fingerprint | None = None
-    """just this one certificate, whoever signed it and for whatever name"""
-    insecure_no_certificate_check: bool = False
-
-
-class OftenOff(BaseSource):
-    """A telescope that is switched off by day."""
-
-    tell_after_empty_looks: int = Field(default=10, ge=1)
-    """after so many looks in a row that found it off, or nothing new, that is told once"""
-
-
-class ItelescopeSource(_Login, Trust):
-    kind: Literal["itelescope"]
-    host: HostName = "data.itelescope.net"
-    port: Port = 21
-    path: str = "/"
-    frames: tuple[Literal["calibrated", "raw", "masters"], ...] = Field(
-        default=("calibrated",), min_length=1
-    )
-
-
-class VesperaSource(OftenOff):
-    kind: Literal["vespera"]
-    host: HostName = "10.0.0.1"
-    port: Port = 21
-    path: str = "/user"
-    delete_after_fetch: bool = False
-    """on the telescope, once two fetches of a file have agreed"""
-
-
-class DwarfSource(OftenOff):
-    kind: Literal["dwarf"]
-    host: HostName = "192.168.88.1"
-    port: Port = 21
-    path: str = "/"
-
-
-class SeestarSource(OftenOff):
-    kind: Literal["seestar"]
-    host: HostName = "seestar.local"
-    port: Port = 445
-    share: str = Field(default="EMMC Images", pattern=r"^[^\\/]+$")
-    path: str = "MyWorks"
-
-
-class TelescopeOrgSource(_Login, Trust):
-    kind: Literal["telescope_org"]
-    host: HostName = "www.telescope.org"
-    port: Port = 443
-    form: Literal["zip", "cube"] = "zip"
-    """one FITS for each filter, or one with a plane for each"""
-    processed: bool = False
-    """as the site has processed them, in place of raw"""
-    flats: bool = False
-    """the flats that belong to the jobs, as calibration sets"""
-    search_days: int | None = Field(default=None, ge=1, le=366)
-    """also the jobs of others, completed within so many days"""
-    search_filter: str | None = None
-    search_telescope: Literal["constellation", "galaxy", "cluster", "planet", "coast", "pirate"] | (
-        None
-    ) = None
-    requests_file: LocalPath | None = None
-    """observations to ask for: a table in CSV, or in TOML with [[requests]]"""
-    resolve_names_online: bool = False
-    """ask the name service of CDS for targets that are not in NGC, IC or Messier"""
-
-    @field_validator("search_filter", "search_telescope")
-    @classmethod
-    def _part_of_a_search(cls, value: str | None, given: ValidationInfo) -> str | None:
-        if value is not None and given.data.get("search_days") is None:
-            raise ValueError("search_days beside it, since without days nothing is searched for")
-        return value
-
-
-class PiSource(BaseSource):
-    kind: Literal["pi"]
-    host: HostName
-    port: Port = 22
-    user_env: VariableName
-    password_env: VariableName | None = None
-    key_file: LocalPath | None = None
-    known_hosts: LocalPath = Path("~/.ssh/known_hosts")
-    path: str = "captures"
-    """the folder on the Pi that holds one folder per night"""
-    manifest: bool = True
-    """the program there writes down which frames are finished; without, all that lies there"""
-    camera_config: LocalPath | None = None
-    """the camera's `config.ini`, handed over with each night's plan; without, the Pi has its own"""
-
-
-class FolderSource(BaseSource):
-    kind: Literal["folder"]
-    path: LocalPath
-
-
-SourceSettings = Annotated[
-    ItelescopeSource
-    | VesperaSource
-    | DwarfSource
-    | SeestarSource
-    | TelescopeOrgSource
-    | PiSource
-    | FolderSource,
-    Field(discriminator="kind"),
-]
-
-
-class Secrets:
-    """The environment, and beneath it `.env` beside the settings file. Prints no value."""
-
-    def __init__(self, values: dict[str, str], file: Path) -> None:
-        self._values = values
-        self._file = file
-
-    def value(self, source: BaseSource, key: str) -> str:
-        """The secret whose variable ``source.<key>`` names. Raises `SettingsError`."""
-        variable = getattr(source, key)
-        value = self._values.get(variable)
-        if not value:
-            raise SettingsError(
-                self._file,
-                f"sources.{source.name}.{key}",
-                f"the environment variable {variable} is not set or empty; set it, or write "
-                f"{variable}=… into {self._file.parent / '.env'}",
-            )
-        return value
-
-    def __repr__(self) -> str:
-        return f"Secrets({len(self._values)} variables)"
-
-
 class Settings(BaseModel):
     """Everything in `observatory.toml`. Sources that could not be read are in ``problems``."""
 
@@ -309,16 +101,4 @@ class FileContent(Strict):
     watch: Watch = Watch()
     limits: Limits = Limits()
     solving: Solving = Solving()
-    sources: list[dict[str, object]] = []
-
-
-MODELS: dict[str, type[BaseModel]] = {
-    "itelescope": ItelescopeSource,
-    "vespera": VesperaSource,
-    "dwarf": DwarfSource,
-    "seestar": SeestarSource,
-    "telescope_org": TelescopeOrgSource,
-    "pi": PiSource,
-    "folder": FolderSource,
-}
-"""by kind"""
+    sources: list[dict[str, object]] = Field(default_factory=list)

@@ -14,7 +14,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from astro_assets.errors import SettingsError
 from astro_assets.settings.complaints import complaint, source_model
-from astro_assets.settings.models import FileContent, Secrets, Settings, Solving, SourceSettings
+from astro_assets.settings.models import FileContent, Settings, Solving
+from astro_assets.settings.secrets import Secrets
+from astro_assets.settings.sources import SourceSettings
 
 SETTINGS_VARIABLE = "ASTRO_ASSETS_SETTINGS"
 DEFAULT_FILE = Path("observatory.toml")

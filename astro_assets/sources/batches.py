@@ -12,7 +12,7 @@ from datetime import date
 
 from astro_assets.frame import CALIBRATION_KINDS, FrameKind, key_part, target_key
 from astro_assets.settings import Settings, SourceSettings
-from astro_assets.settings.models import Selection
+from astro_assets.settings.sources import Selection
 from astro_assets.sources.kinds import KINDS, connect
 from astro_assets.sources.paths import is_fits, is_tiff, spelled, stem
 from astro_assets.sources.protocol import Hurrying, Placement, Remembering, RemoteFile

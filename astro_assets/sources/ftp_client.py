@@ -22,7 +22,7 @@ from astro_assets.errors import (
     SourceUnreachable,
     Transient,
 )
-from astro_assets.settings.models import Trust
+from astro_assets.settings.sources import Trust
 from astro_assets.sources.paths import spelled
 from astro_assets.sources.tls import client_context, no_trust
 

@@ -17,7 +17,7 @@ from email.utils import parsedate_to_datetime
 import httpx
 
 from astro_assets.errors import IdentityRefused, NotReady, SourceUnreachable, TransferCut
-from astro_assets.settings.models import Trust
+from astro_assets.settings.sources import Trust
 from astro_assets.sources.tls import client_context, no_trust
 
 CONNECT_TIMEOUT_S = 10

@@ -7,7 +7,7 @@ What belongs here: the rule (pure). What does not: what a kind of source offers 
 from collections.abc import Callable, Collection, Mapping
 
 from astro_assets.frame import FrameKind, key_part, target_key
-from astro_assets.settings.models import Selection
+from astro_assets.settings.sources import Selection
 from astro_assets.sources.protocol import NO_NIGHT, Placement
 
 _WITHOUT_FILTER = (FrameKind.BIAS, FrameKind.DARK)

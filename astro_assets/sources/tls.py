@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from astro_assets.errors import IdentityRefused
-from astro_assets.settings.models import Trust
+from astro_assets.settings.sources import Trust
 
 log = logging.getLogger(__name__)
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from astro_assets.capture.config import Roi, read_config
+from astro_assets.capture.config import read_config
 from astro_assets.capture.place import Place, read_place
+from astro_assets.capture.words import Roi
 from astro_assets.errors import SettingsError
 from astro_assets_tests.capture.conftest import write_config
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from astro_assets.errors import IdentityRefused, SourceUnreachable
-from astro_assets.settings.models import Trust
+from astro_assets.settings.sources import Trust
 from astro_assets.sources import fetch, ftp_client
 from astro_assets.sources.tls import client_context
 from astro_assets_tests.faults.far import ItelescopeFar, VesperaFar

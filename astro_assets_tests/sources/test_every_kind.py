@@ -16,7 +16,6 @@ from astro_assets_tests.sources.conftest import (
     put,
 )
 
-
 VESPERA_DARK = f"{NIGHT}_dark_Vespera_{VESPERA[11:19].replace('-', '')}"
 
 

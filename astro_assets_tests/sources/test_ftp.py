@@ -17,7 +17,7 @@ from astro_assets.errors import (
     Transient,
 )
 from astro_assets.frame import FrameKind
-from astro_assets.settings.models import Trust
+from astro_assets.settings.sources import Trust
 from astro_assets.sim.servers.certificates import make_certificates
 from astro_assets.sources import ftp_client
 from astro_assets.sources.batches import Batch

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from astro_assets.errors import BrokenFile
-from astro_assets.settings.models import Trust
+from astro_assets.settings.sources import Trust
 from astro_assets.sources.ftp import FtpTransport
 from astro_assets.sources.ftp_client import FtpServer
 from astro_assets.sources.protocol import Deleting, RemoteFile, Statting

@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 
 from astro_assets.frame import FrameKind
-from astro_assets.settings.models import Selection
+from astro_assets.settings.sources import Selection
 from astro_assets.sources.protocol import NO_NIGHT, Placement
 from astro_assets.sources.selection import wants
 from astro_assets_tests.sources.conftest import Night
