@@ -9,9 +9,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from unittest import mock
 
-from astro_assets.sim.servers import telescope_org_engine
 from astro_assets.sim.servers.certificates import Certificates
 from astro_assets.sim.servers.telescope_org import TelescopeOrgServer
 from astro_assets_tests.faults.far_side import PASSWORD, Far, Outcome
@@ -161,13 +159,13 @@ def telescope_org() -> Iterator[Running]:
             password=PASSWORD,
             certificates=Certificates(shown.ca_file, shown.certificate_file, shown.key_file),
             job_ready_after=0,
+            zip_of=_packed,
         )
-        with mock.patch.object(telescope_org_engine, "job_zip", _packed):
-            server.start()
-            try:
-                yield Running("simulated telescope.org", HOST, server.port, served, shown.ca_file)
-            finally:
-                server.stop()
+        server.start()
+        try:
+            yield Running("simulated telescope.org", HOST, server.port, served, shown.ca_file)
+        finally:
+            server.stop()
 
 
 def _packed(served: Path, entry: Mapping[str, object]) -> bytes:

@@ -25,7 +25,7 @@ from astro_assets.sim.servers.background import LoopThread, loopback_socket
 from astro_assets.sim.servers.certificates import Certificates
 from astro_assets.sim.servers.requests import Requests
 from astro_assets.sim.servers.telescope_org_engine import Answer, ImageEngine, refusal, success
-from astro_assets.sim.servers.telescope_org_jobs import INBOX, Job, completion, load_jobs
+from astro_assets.sim.servers.telescope_org_jobs import INBOX, Job, completion, job_zip, load_jobs
 from astro_assets.sim.servers.telescope_org_requests import Refused, RequestConstructor
 
 _COOKIE = "PHPSESSID"
@@ -44,6 +44,7 @@ class TelescopeOrgServer:
 
     folder : `jobs.json` and `<jid>/<filter>.fits`
     job_ready_after : how often the image engine says PROCESSING before READY
+    zip_of : packs a job's zip
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class TelescopeOrgServer:
         password: str,
         certificates: Certificates,
         job_ready_after: int = 1,
+        zip_of: Callable[[Path, Job], bytes] = job_zip,
     ) -> None:
         self.requests = Requests()
         self.port = 0
@@ -61,7 +63,7 @@ class TelescopeOrgServer:
         self._credentials = (user, password)
         self._certificates = certificates
         self._sessions: set[str] = set()
-        self._engine = ImageEngine(folder, ready_after=job_ready_after)
+        self._engine = ImageEngine(folder, ready_after=job_ready_after, zip_of=zip_of)
         self.constructor = RequestConstructor(folder, self.requests)
         self._thread: LoopThread | None = None
 

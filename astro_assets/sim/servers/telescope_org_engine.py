@@ -38,18 +38,22 @@ class ImageEngine:
 
     folder : `jobs.json`, `<jid>/<filter>.fits` and `flats/<number>/<filter>.fits`
     ready_after : how often it says PROCESSING before READY
+    zip_of : packs a job's zip
     """
 
-    def __init__(self, folder: Path, *, ready_after: int) -> None:
+    def __init__(
+        self, folder: Path, *, ready_after: int, zip_of: Callable[[Path, Job], bytes] = job_zip
+    ) -> None:
         self._folder = folder
         self._ready_after = ready_after
+        self._zip_of = zip_of
         self._processed: dict[tuple[str, str], str] = {}
         self._jobs: dict[str, EngineJob] = {}
         self._lock = Lock()
 
     def create_zip(self, asked: dict[str, Any]) -> Answer:
         """`0-create-dlzip`."""
-        return self._create(asked, "zip", job_zip)
+        return self._create(asked, "zip", self._zip_of)
 
     def create_cube(self, asked: dict[str, Any]) -> Answer:
         """`0-create-dl3d`."""
@@ -74,7 +78,7 @@ class ImageEngine:
         -------
         str : the link; empty while it is being made; None where there is no such job
         """
-        pack, ending = {"1": (job_cube, "fits"), "3": (job_zip, "zip")}.get(kind, (None, ""))
+        pack, ending = {"1": (job_cube, "fits"), "3": (self._zip_of, "zip")}.get(kind, (None, ""))
         job = self._complete(jid)
         if job is None or pack is None:
             return None
