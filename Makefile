@@ -1,6 +1,6 @@
 VENV := .venv
 BIN := $(VENV)/bin
-.PHONY: setup check test faults crash-sweep soak bench guards demo
+.PHONY: setup check test faults capture-faults crash-sweep soak bench guards demo
 
 setup: $(VENV)/ready
 
@@ -19,6 +19,10 @@ test: setup
 # Every fault against every source that it can happen to; what was seen goes into the page.
 faults: setup
 	$(BIN)/pytest astro_assets_tests/faults -n 2 --dist loadfile --faults-table docs/faults.md
+
+# A capture's faults: a night of ten hours with one every five minutes, at a hundred times its pace.
+capture-faults: setup
+	$(BIN)/python -m astro_assets_tests.capture.capture_faults docs/capture-faults.md
 
 # The proofs: each writes its page below docs/proofs. Run `bench` with the machine to itself.
 crash-sweep soak bench guards: setup
