@@ -264,6 +264,9 @@ def test_bombs(far: Far, cell: Cell) -> None:
     assert outcome.published == {far.path("good.fit"): GOOD}
     assert set(outcome.quarantined) == set(paths)
     assert sorted(far.kept()) == sorted(paths.values())
+    for path, reason in outcome.quarantined.items():
+        swells = path.endswith(("swells.fit.zip", "overlaps.fit.zip", "blanks.fits.gz", ".fz"))
+        assert not swells or "would swell" in reason
     assert seconds < 5
     assert peak_mb < 512
     cell.saw(f"{len(paths)} bombs quarantined, {seconds:.1f} s in all, {peak_mb:.0f} MB")

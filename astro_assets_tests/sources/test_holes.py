@@ -23,6 +23,7 @@ from astro_assets.store import sha256_of
 from astro_assets_tests.sources.conftest import put
 
 SHAPE = (600, 900)
+ORDER = np.arange(600 * 900).reshape(SHAPE)
 REAL_FRAMES = Path(astro_assets.__file__).parents[2] / "shared" / "data" / "seestar_m94"
 RNG_SEED = 38
 
@@ -189,6 +190,11 @@ def black() -> dict[str, NDArray[Any]]:
             f"{dtype} two chips": np.where(abs(np.arange(900)[None, :] - 450) < 70, 0, full),
             f"{dtype} gap of lines, black columns": np.where(
                 (abs(np.arange(600)[:, None] - 300) < 70) | (np.arange(900)[None, :] > 896), 0, full
+            ),
+            f"{dtype} border turned by less than a pixel": np.where(ORDER < 123_457, 0, full),
+            f"{dtype} lower border turned by less than a pixel": np.where(ORDER < 400_321, full, 0),
+            f"{dtype} gap turned by less than a pixel, black columns": np.where(
+                (abs(ORDER - 270_123) < 70_000) | (np.arange(900)[None, :] > 896), 0, full
             ),
             f"{dtype} round mask": np.where(disk(full), 0, full),
             f"{dtype} mask": np.where(disk(full), 1, 0),

@@ -140,6 +140,17 @@ def test_tiff(tmp_path: Path, big: bool) -> None:
             verify(put(tmp_path / "c.tif", damage), "c.tif")
 
 
+def test_a_tiff_whose_directories_go_round_in_circles(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.zeros((8, 8), "u2"), photometric="minisblack", metadata=None)
+    content = bytearray(path.read_bytes())
+    (first,) = struct.unpack_from("<I", content, 4)
+    (entries,) = struct.unpack_from("<H", content, first)
+    struct.pack_into("<I", content, first + 2 + 12 * entries, first)
+    with pytest.raises(BrokenFile, match="round in circles"):
+        verify(put(path, bytes(content)), "a.tif")
+
+
 def unpack(tmp_path: Path, content: bytes) -> dict[str, bytes]:
     folder = tmp_path / "out"
     folder.mkdir()
