@@ -1,6 +1,7 @@
 """Guards behind which others stand, so that no cell of the matrix fails without them."""
 
 import datetime as dt
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,9 +16,11 @@ from astro_assets.sources.ftp import FtpTransport
 from astro_assets.sources.ftp_client import FtpServer
 from astro_assets.sources.protocol import RemoteFile, Sink
 from astro_assets.sources.verify import verify
+from astro_assets.steps.fetch import fetch_raw
 from astro_assets.store import Store
+from astro_assets_tests.faults.far import Servers
 from astro_assets_tests.faults.test_content_archives import fpacked_bomb
-from astro_assets_tests.sources.conftest import put
+from astro_assets_tests.sources.conftest import frame, put
 from astro_assets_tests.sources.scripted_ftp import Script, ScriptedFtp
 
 _CHUNK = bytes(2**18)
@@ -72,3 +75,16 @@ def test_a_compressed_image_that_announces_too_much_is_not_decoded(tmp_path: Pat
     path = put(tmp_path / "a.fits.fz", fpacked_bomb())
     with pytest.raises(BrokenFile, match="would swell"):
         verify(path, "a.fits.fz")
+
+
+def test_nothing_is_deleted_unless_that_is_wished_for(tmp_path: Path) -> None:
+    with closing(Servers()) as servers:
+        far = servers.far("V", tmp_path)
+        far.put("1.fits", frame(1))
+        (batch,) = far.look()
+        kept = fetch_raw(far.settings, far.source, batch.key, lambda _: None)
+        assert far.file("1.fits").exists()
+        far.options["delete_after_fetch"] = True
+        gone = fetch_raw(far.settings, far.source, batch.key, lambda _: None)
+        assert not far.file("1.fits").exists()
+    assert (kept.figures["deleted_at_source"], gone.figures["deleted_at_source"]) == (0, 1)
