@@ -29,6 +29,7 @@ LIST = Path(__file__).with_name("guards.toml")
 _COPIED = ("astro_assets", "astro_assets_tests", "pyproject.toml")
 _TESTS_FAILED = 1
 _PATIENCE_S = 300
+_PATIENCE_FOR_ALL_S = 3000
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,9 @@ def copied() -> Iterator[Path]:
         yield copy
 
 
-def run_tests(copy: Path, tests: Sequence[str]) -> tuple[int, tuple[str, ...], str]:
+def run_tests(
+    copy: Path, tests: Sequence[str], patience_s: float = _PATIENCE_S
+) -> tuple[int, tuple[str, ...], str]:
     """Pytest's status, the tests that failed or were skipped, and what it printed."""
     paths = [f"astro_assets_tests/{test}" for test in tests]
     options = ["-p", "no:cacheprovider", "-q", "-rfsE", "--tb=line", "--no-header", "--timeout=60"]
@@ -100,7 +103,7 @@ def run_tests(copy: Path, tests: Sequence[str]) -> tuple[int, tuple[str, ...], s
             env={**os.environ, "PYTHONPATH": str(copy)},
             capture_output=True,
             text=True,
-            timeout=_PATIENCE_S,
+            timeout=patience_s,
             check=False,
         )
     except subprocess.TimeoutExpired:
@@ -141,7 +144,9 @@ def main() -> int:
     console = Console()
     guards = [guard for guard in load_guards() if (asked.only or "") in guard.name]
     with copied() as copy:
-        status, failed, output = run_tests(copy, sorted({t for g in guards for t in g.tests}))
+        status, failed, output = run_tests(
+            copy, sorted({t for g in guards for t in g.tests}), _PATIENCE_FOR_ALL_S
+        )
         if status or failed:
             console.print(f"with all guards in their places: {output[-3000:]}", markup=False)
             return 1
