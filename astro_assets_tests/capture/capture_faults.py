@@ -18,7 +18,7 @@ HOURS = 10.0
 TESTS = (
     ("53 confirmation lost, repeated, of other bytes", "–", "the frame stays",
      "test_retention.py"),
-    ("54 seven nights without a collector", "rehearsal", "nothing unconfirmed goes; it stops, says so",
+    ("54 seven nights without a collector", "rehearsal", "nothing unconfirmed goes; it says so",
      "test_nights.py::test_seven_nights_without_a_collector"),
     ("55 failed, hung, crashed exposures", "ZWO", "killed in time, the next one works",
      "test_cameras.py::test_after_a_fault_the_next_exposure_works"),
