@@ -6,6 +6,7 @@ does not: the servers themselves (`faults.far`), faults (`gremlins`), what is do
 
 import io
 import json
+import logging
 import multiprocessing
 import os
 import zipfile
@@ -158,6 +159,7 @@ def _simulated(root: Path) -> Iterator[Settings]:
 
 def _serve(root: Path, others: Connection, pipe: Connection) -> None:
     others.close()
+    logging.disable()  # it tells of every client that is killed
     with SimulatedObservatory(root, job_ready_after=0) as running:
         environment = "".join(f"{name}={value}\n" for name, value in running.environment.items())
         pipe.send((running.settings_toml(root / "data"), environment))
