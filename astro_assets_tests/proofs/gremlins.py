@@ -152,7 +152,7 @@ class BusyProxy(Proxy):
         self._gremlins = gremlins
 
     async def _control(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
         self._writers |= {writer, far_writer}
         down = asyncio.create_task(_passed_on(far_reader, writer))
         try:

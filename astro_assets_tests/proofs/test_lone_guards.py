@@ -8,19 +8,20 @@ from typing import Self
 
 import pytest
 
-from astro_assets.errors import BrokenFile
+from astro_assets.errors import BrokenFile, StorageFailed
 from astro_assets.frame import FrameKind
 from astro_assets.sources.batches import Batch
 from astro_assets.sources.fetch import fetch_batch
 from astro_assets.sources.ftp import FtpTransport
 from astro_assets.sources.ftp_client import FtpServer
 from astro_assets.sources.protocol import RemoteFile, Sink
+from astro_assets.sources.unzip import unzip
 from astro_assets.sources.verify import verify
 from astro_assets.steps.fetch import fetch_raw
 from astro_assets.store import Store
 from astro_assets_tests.faults.far import Servers
 from astro_assets_tests.faults.test_content_archives import fpacked_bomb
-from astro_assets_tests.sources.conftest import frame, put
+from astro_assets_tests.sources.conftest import frame, put, zipped
 from astro_assets_tests.sources.scripted_ftp import Script, ScriptedFtp
 
 _CHUNK = bytes(2**18)
@@ -88,3 +89,12 @@ def test_nothing_is_deleted_unless_that_is_wished_for(tmp_path: Path) -> None:
         gone = fetch_raw(far.settings, far.source, batch.key, lambda _: None)
         assert not far.file("1.fits").exists()
     assert (kept.figures["deleted_at_source"], gone.figures["deleted_at_source"]) == (0, 1)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("size", [100, 2**22], ids=["told when it is closed", "told at once"])
+def test_a_full_disk_is_not_the_archive_s_fault(tmp_path: Path, size: int) -> None:
+    archive = put(tmp_path / "a.zip", zipped({"a.fit": bytes(size)}))
+    (tmp_path / "member-0").symlink_to("/dev/full")
+    with pytest.raises(StorageFailed, match="free some space"):
+        unzip(archive, tmp_path, "a.zip")
