@@ -180,7 +180,9 @@ class _Case:
         ours = {
             path: mark
             for path, mark in tree(settings.root).items()
-            if not path.endswith((MANIFEST, JOURNAL)) and INCOMING not in path
+            if not path.endswith((MANIFEST, JOURNAL))
+            and INCOMING not in path
+            and f"/.{MANIFEST}." not in path
         }
         return ours | left | _records(settings.root)
 
@@ -259,8 +261,8 @@ solving.
 "Deleting" is the same with `delete_after_fetch`: what is left on the far side is compared too. Left
 out is the moment at which a manifest says that a file was deleted there, which a run that was
 killed right after the deletion could not write down; and what a session of which nothing is left
-there keeps in its journal instead of its manifest, since nothing looks at it any more (records are
-compared as they are read, from both).
+there keeps in its journal or in a manifest that was not finished, since nothing looks at it any
+more (records are compared as they are read, from manifest and journal).
 """
 
 
