@@ -8,12 +8,14 @@ What belongs here: the cases, the points, the comparison, the page. What does no
 import argparse
 import hashlib
 import logging
+import multiprocessing
 import random
 import shutil
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -273,12 +275,18 @@ def main() -> int:
     parser.add_argument("--points", type=int, default=210)
     asked = parser.parse_args()
     logging.disable(logging.WARNING)  # each run tells anew of the broken file
-    console, results = Console(), []
-    for letter, deleting in (*((letter, False) for letter in SOURCES), ("V", True)):
-        swept = sweep(letter, asked.points, deleting=deleting)
-        console.print(f"{swept.source}: {swept.kills} kills, {len(swept.differing)} differing")
-        results.append(swept)
-    write_page(asked.page, "Crash sweep", "make crash-sweep", page(results))
+    cases = [*((letter, False) for letter in SOURCES), ("V", True)]
+    fork = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(2, mp_context=fork) as pool:
+        running = [
+            pool.submit(sweep, letter, asked.points, deleting=deleting)
+            for letter, deleting in cases
+        ]
+        results = [swept.result() for swept in running]
+    for swept in results:
+        told = f"{swept.source}: {swept.kills} kills, {len(swept.differing)} differing"
+        Console().print(told, *swept.differing[:5], sep="\n")
+    write_page(asked.page, "Crash sweep", "crash-sweep", page(results))
     return any(result.differing for result in results)
 
 

@@ -157,7 +157,7 @@ def main() -> int:
             told = taken.complaint or f"noticed by {len(taken.noticed_by)}: {taken.noticed_by[0]}"
             console.print(f"{guard.name}: {told}", markup=False)
     missed = [taken for taken in results if not taken.noticed_by]
-    write_page(asked.page, "Guards", "make guards", page(results))
+    write_page(asked.page, "Guards", "guards", page(results))
     console.print(f"{len(results) - len(missed)} of {len(results)} are noticed")
     return bool(missed)
 

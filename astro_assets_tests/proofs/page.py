@@ -1,6 +1,8 @@
 """A page of results: what was run, when, and its tables. Nothing else belongs here."""
 
 import platform
+import shlex
+import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,10 +18,16 @@ def _cell(content: object) -> str:
     return str(content).replace("|", "\\|").replace("\n", " ")
 
 
-def write_page(path: Path, title: str, command: str, parts: Sequence[str]) -> None:
-    """Write ``parts`` below the title, the date, the command and the machine."""
+def write_page(path: Path, title: str, target: str, parts: Sequence[str]) -> None:
+    """Write ``parts`` below the title, the date, the command and the machine.
+
+    target : of `make`, which is what was called unless there were arguments
+    """
     today = datetime.now(UTC).date().isoformat()
-    made = f"Made on {today} by `{command}` (Python {platform.python_version()}, {_machine()})."
+    more = shlex.join(sys.argv[2:])
+    command = f"python -m {__package__}.{Path(sys.argv[0]).stem} PAGE {more}"
+    told = f"`make {target}`" if not more else f"`{command}`"
+    made = f"Made on {today} by {told} (Python {platform.python_version()}, {_machine()})."
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join([f"# {title}\n", f"{made}\n", *parts]), encoding="utf-8")
 

@@ -252,7 +252,7 @@ def main() -> int:
     with fork.Pool(len(shares), initializer=logging.disable, initargs=(logging.WARNING,)) as pool:
         jobs = [(letter, round(share * asked.files)) for letter, share in shares.items()]
         results = pool.starmap(soak, jobs, chunksize=1)
-    write_page(asked.page, "Soak", "make soak", page(results))
+    write_page(asked.page, "Soak", "soak", page(results))
     for result in results:
         Console().print(result)
     return not all(result.holds for result in results)
