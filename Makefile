@@ -1,6 +1,6 @@
 VENV := .venv
 BIN := $(VENV)/bin
-.PHONY: setup check test faults capture-faults crash-sweep soak bench guards demo
+.PHONY: setup check test faults capture-faults crash-sweep soak bench guards validate demo
 
 setup: $(VENV)/ready
 
@@ -27,6 +27,10 @@ capture-faults: setup
 # The proofs: each writes its page below docs/proofs. Run `bench` with the machine to itself.
 crash-sweep soak bench guards: setup
 	$(BIN)/python -m astro_assets_tests.proofs.$(subst -,_,$@) docs/proofs/$@.md
+
+# The reduction against the truth, other tools and real frames: minutes.
+validate: setup
+	$(BIN)/python -m astro_assets_tests.validation docs/validation.md
 
 demo: setup
 	$(BIN)/astro-assets demo $(if $(EXIT),--exit)
