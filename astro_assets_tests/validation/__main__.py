@@ -55,7 +55,7 @@ def main() -> int:
     if asked.page != "-":
         _write(Path(asked.page), lines)
     for line in missed:
-        print(f"does not hold: {line.row}: {line.ours}, required {line.required}", file=sys.stderr)
+        console.print(f"does not hold: {line.row}: {line.ours}, required {line.required}")
     return 1 if missed else 0
 
 
@@ -79,9 +79,12 @@ def as_table(lines: Sequence[Line]) -> str:
 def _write(page: Path, lines: Sequence[Line]) -> None:
     held = sum(line.holds is True for line in lines)
     compared = sum(line.holds is not None for line in lines)
-    parts = [
+    about = (
         f"Seeds {', '.join(str(seed) for seed in SEEDS)}; figures are the worst of them unless a "
-        "line says otherwise. Truth is the simulator's, which shares no code with the reduction.\n",
+        "line says otherwise. Truth is the simulator's, which shares no code with the reduction.\n"
+    )
+    parts = [
+        about,
         as_table(lines),
         f"{held} of {compared} lines hold; {len(lines) - compared} could not be compared.\n",
     ]
