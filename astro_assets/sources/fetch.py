@@ -61,9 +61,9 @@ def fetch_batch(
 ) -> Manifest:
     """Download what the batch's folder does not hold yet.
 
-    A broken file is asked for twice and then quarantined; the others go on. A fault of the
-    connection is tried again on a new one, from where it broke off. Two processes may fetch the
-    same batch.
+    A broken file is asked for again: with the same bytes it is quarantined and the others go on;
+    with other bytes each time it is the transfer's doing. A fault of the connection is tried again
+    on a new one, from where it broke off. Two processes may fetch the same batch.
 
     Parameters
     ----------
@@ -142,6 +142,21 @@ class _Whole:
 
 
 @dataclass(frozen=True, slots=True)
+class _Findings:
+    """What a download gave.
+
+    whole : what of it may appear
+    fault : what is wrong with it, or with some of it
+    bytes_are : the same for two downloads of which the far side sent the same. What an archive's
+        own checksums vouch for is as it was packed, also where each request has it packed anew
+    """
+
+    whole: list[_Whole]
+    fault: Unusable | None
+    bytes_are: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Fetch:
     """Downloads the files of one batch."""
 
@@ -161,17 +176,21 @@ class _Fetch:
         scratch = self.incoming / str(number)
         with storage_failures(scratch):
             scratch.mkdir(exist_ok=True)
-        for again in (True, False):
+        broken: set[str] = set()
+        for _ in range(TRIES):
             received = self._received(line, file, scratch / "download.part")
-            whole, fault = self._checked(received)
-            if again and isinstance(fault, BrokenFile):
-                # It may have been the transfer's doing.
-                log.info("%s; asking for it once more", fault)
-                continue
-            with self.flow.halt.landing():
-                deliver(self._landed(received, whole, fault))
-            self.flow.meter.finished(file, received.received)
-            return
+            found = self._checked(received)
+            if not isinstance(found.fault, BrokenFile) or found.bytes_are in broken:
+                with self.flow.halt.landing():
+                    deliver(self._landed(received, found.whole, found.fault))
+                self.flow.meter.finished(file, received.received)
+                return
+            broken.add(found.bytes_are)
+            log.info("%s; asking for it once more, it may be the transfer's doing", found.fault)
+        raise TransferCut(
+            f"{spelled(file.path)} arrived broken {TRIES} times, each time with other bytes: "
+            "the connection damages it, or it is still being written"
+        )
 
     def _received(self, line: Line, file: RemoteFile, path: Path) -> Download:
         """The bytes; after a transient fault the rest of them, on a new connection."""
@@ -186,13 +205,16 @@ class _Fetch:
         with PartFile(path, file, self.flow) as part:
             return retry(download, line, part)
 
-    def _checked(self, received: Download) -> tuple[list[_Whole], Unusable | None]:
-        """What a download gave that may appear, and what is wrong with it or with some of it."""
+    def _checked(self, received: Download) -> _Findings:
         whole: list[_Whole] = []
         fault: Unusable | None = None
+        bytes_are = received.sha256
         try:
             received.checked()
-            for path, part in self._unpacked(received):
+            unpacked = self._unpacked(received)
+            if [part for _, part in unpacked] != [received.part]:
+                bytes_are = "as they were packed"
+            for path, part in unpacked:
                 try:
                     with storage_failures(part):
                         whole.append(_Whole(path, part, verify(part, str(path))))
@@ -201,7 +223,7 @@ class _Fetch:
         except Unusable as error:
             fault = error
         some = fault is None or any(is_frame(file.path.name) for file in whole)
-        return whole if some else [], fault
+        return _Findings(whole if some else [], fault, bytes_are)
 
     def _unpacked(self, received: Download) -> list[tuple[PurePosixPath, Path]]:
         """Names and bytes of the files that a download gave."""

@@ -1,7 +1,8 @@
 """telescope.org: downloads that break, swell, are pages, are not ready, or are gone."""
 
+import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from itertools import pairwise
@@ -111,6 +112,38 @@ def test_a_length_that_stays_short(far: TelescopeOrgFar, web: WebProxy, cell: Ce
     web.spoil(DOWNLOAD, short, times=99)
     outcome = far.fetch()
     assert outcome.published == {}
+    assert isinstance(outcome.failures[0], TransferCut)
+    web.rules.clear()
+    assert published(far)
+    cell.saw(f"left for later: {outcome.failures[0]}")
+
+
+def flipped_elsewhere_each_time() -> Callable[[Answer], Reply]:
+    """What a bad line does, unlike a file that is broken where it lies."""
+    places = itertools.count(2900)
+
+    def flip(answer: Answer) -> Reply:
+        body = bytearray(answer.body)
+        body[next(places)] ^= 0x10
+        return [answer.with_headers(f"Content-Length: {len(body)}"), bytes(body)]
+
+    return flip
+
+
+@cells(28, "H", "R")
+def test_two_downloads_damaged_on_the_way(far: TelescopeOrgFar, web: WebProxy, cell: Cell) -> None:
+    web.spoil(DOWNLOAD, flipped_elsewhere_each_time(), times=2)
+    assert published(far)
+    assert len(web.asked_for(DOWNLOAD)) == 3
+    cell.saw("other bytes each time: asked again, exact bytes")
+
+
+@cells(28, "H", "left for later")
+def test_every_download_damaged_on_the_way(far: TelescopeOrgFar, web: WebProxy, cell: Cell) -> None:
+    """Set aside, it would never be asked for again: the listing does not show that all is well."""
+    web.spoil(DOWNLOAD, flipped_elsewhere_each_time(), times=99)
+    outcome = far.fetch()
+    assert (outcome.published, outcome.quarantined) == ({}, {})
     assert isinstance(outcome.failures[0], TransferCut)
     web.rules.clear()
     assert published(far)

@@ -194,7 +194,7 @@ def spoilt_answers(gremlins: Gremlins) -> Iterator[None]:
             return Response(status_code=503, headers={"Retry-After": "0"})
         if gremlins.hit("flipped"):
             content = bytearray(answer.body)
-            content[len(content) // 2] ^= 0x10
+            content[gremlins.dice.randrange(len(content) // 2, len(content) * 3 // 4)] ^= 0x10
             return Response(bytes(content), media_type="application/octet-stream")
         return answer
 

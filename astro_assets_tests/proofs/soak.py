@@ -231,8 +231,7 @@ round has nothing new and no failure. Faults, from a seed:
 - on the way, at any byte: a *reset*, a *stall*, an end in the middle (*close*: in plain FTP a short
   body with 226, in TLS an end without its good-bye)
 - in answers: *450*, *421*; from telescope.org the log-in *page* instead of the images, *503*, a
-  session *logged out*, a bit *flipped*, of one job at most once: a file that comes broken twice in
-  a row is set aside, and telescope.org's listing tells nothing that shows it mended
+  session *logged out*, a bit *flipped*
 
 Each frame has DATASUM. Without that, and without a hash or an archive's CRC, no client can see a
 flipped bit that comes with the right length. A file that was broken on the far side counts as
