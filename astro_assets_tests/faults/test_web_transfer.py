@@ -130,7 +130,7 @@ def flipped_elsewhere_each_time() -> Callable[[Answer], Reply]:
     return flip
 
 
-@cells(28, "H", "R")
+@cells(32, "H", "R")
 def test_two_downloads_damaged_on_the_way(far: TelescopeOrgFar, web: WebProxy, cell: Cell) -> None:
     web.spoil(DOWNLOAD, flipped_elsewhere_each_time(), times=2)
     assert published(far)
@@ -138,7 +138,7 @@ def test_two_downloads_damaged_on_the_way(far: TelescopeOrgFar, web: WebProxy, c
     cell.saw("other bytes each time: asked again, exact bytes")
 
 
-@cells(28, "H", "left for later")
+@cells(32, "H", "never set aside for good")
 def test_every_download_damaged_on_the_way(far: TelescopeOrgFar, web: WebProxy, cell: Cell) -> None:
     """Set aside, it would never be asked for again: the listing does not show that all is well."""
     web.spoil(DOWNLOAD, flipped_elsewhere_each_time(), times=99)
