@@ -65,6 +65,8 @@ def frame_from_header(
         observer=words.text("OBSERVER"),
         place=place,
         doubts=(*doubts, turned) if turned else doubts,
+        read_mode=words.text("READOUTM", "READMODE", "READOUT"),
+        rotator_deg=words.number("ROTATANG", "ROTATOR"),
     )
 
 

@@ -15,7 +15,7 @@ class Frame:
     ``start_utc`` is the start of the exposure; ``ra_deg`` and ``dec_deg`` are where the telescope
     believed it pointed (ICRS); ``calibration_status`` is CALSTAT (letters B, D, F); ``place`` is
     where the telescope stands; ``doubts`` has a sentence for each thing that the header says and
-    that was not taken at its word.
+    that was not taken at its word; ``rotator_deg`` is the rotator's mechanical angle.
     """
 
     kind: FrameKind
@@ -41,6 +41,8 @@ class Frame:
     observer: str | None = None
     place: Place | None = None
     doubts: tuple[str, ...] = ()
+    read_mode: str | None = None
+    rotator_deg: float | None = None
 
     @property
     def middle_utc(self) -> datetime | None:
