@@ -45,7 +45,7 @@ _UNREADABLE = (
     CfitsioException, zlib.error, lzma.LZMAError, zipfile.BadZipFile,
 )  # fmt: skip
 """what astropy raises on the broken files that we have seen"""
-_OF_THE_FILE = ("BSCALE", "BZERO", "BLANK")
+OF_THE_FILE = ("BSCALE", "BZERO", "BLANK")
 """how the pixels were stored, which the float pixels do not share"""
 
 
@@ -233,25 +233,37 @@ def read_image(path: Path) -> ImageFile:
     if format_of(path.name) is not None:
         pixels = read_other(path)
         return ImageFile(image=pixels.image, header=pixels.header)
+    with opened_fits(path) as hdus:
+        science = next((hdu for hdu in hdus if hdu.is_image and hdu.size), None)
+        if science is None or science.data.size == 0:
+            raise BrokenFile(f"{path} holds no image: look at it, or take it away")
+        named = {hdu.name: hdu.data for hdu in hdus if hdu is not science and hdu.is_image}
+        mask = named.pop("MASK", None)
+        header = science.header.copy()
+        for keyword in OF_THE_FILE:
+            header.remove(keyword, ignore_missing=True)
+        return ImageFile(
+            image=np.ascontiguousarray(science.data, dtype=np.float32),
+            header=header,
+            mask=None if mask is None else np.ascontiguousarray(mask, dtype=np.uint8),
+            planes={name: data for name, data in named.items() if data is not None},
+        )
+
+
+@contextmanager
+def opened_fits(path: Path) -> Iterator[fits.HDUList]:
+    """A FITS file's HDUs, packed or not, while the block lasts.
+
+    Raises
+    ------
+    BrokenFile : it cannot be read, or what is read in the block is broken
+    """
     try:
         with (
             _plain(path) as plain,
             fits.open(plain, memmap=False, lazy_load_hdus=False) as hdus,
         ):
-            science = next((hdu for hdu in hdus if hdu.is_image and hdu.size), None)
-            if science is None or science.data.size == 0:
-                raise BrokenFile(f"{path} holds no image: look at it, or take it away")
-            named = {hdu.name: hdu.data for hdu in hdus if hdu is not science and hdu.is_image}
-            mask = named.pop("MASK", None)
-            header = science.header.copy()
-            for keyword in _OF_THE_FILE:
-                header.remove(keyword, ignore_missing=True)
-            return ImageFile(
-                image=np.ascontiguousarray(science.data, dtype=np.float32),
-                header=header,
-                mask=None if mask is None else np.ascontiguousarray(mask, dtype=np.uint8),
-                planes={name: data for name, data in named.items() if data is not None},
-            )
+            yield hdus
     except _UNREADABLE as error:
         raise BrokenFile(
             f"{path} is not a readable FITS image ({error}): fetch it again, or take it away"

@@ -14,6 +14,7 @@ import click
 from astro_assets import __version__
 from astro_assets.cli.check import check
 from astro_assets.cli.demo import demo
+from astro_assets.cli.imarith import imarith
 from astro_assets.cli.init import init
 from astro_assets.cli.request import request
 from astro_assets.cli.simulate import simulate
@@ -55,5 +56,5 @@ def _crashed(kind: type[BaseException], error: BaseException, trace: TracebackTy
     )
 
 
-for command in (sync, check, request, demo, simulate, init):
+for command in (sync, check, request, imarith, demo, simulate, init):
     main.add_command(command)
