@@ -56,11 +56,15 @@ class Camera:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A target and its centre (ICRS)."""
+    """A target and its centre (ICRS).
+
+    faint_per_deg2 : stars that no catalogue has, drawn as they grow in number with magnitude
+    """
 
     target: str
     ra_deg: float
     dec_deg: float
+    faint_per_deg2: float = 0.0
 
 
 NGC_7000 = Field("NGC 7000", 314.75, 44.40)

@@ -15,6 +15,7 @@ from astro_assets.data import CATALOGUE
 
 # V - R of main-sequence stars rises about so with B - V; enough for plausible colours.
 _V_MINUS_R_PER_B_MINUS_V = 0.55
+_FAINTEST_MAG = 17.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,16 @@ class Stars:
         slope = {"R": -_V_MINUS_R_PER_B_MINUS_V, "B": 1.0}[channel]
         return self.vt_mag + slope * self.bv_mag
 
+    def joined(self, other: "Stars") -> "Stars":
+        """These stars, then the others."""
+        return Stars(
+            number=np.concatenate([self.number, other.number]),
+            ra_deg=np.concatenate([self.ra_deg, other.ra_deg]),
+            dec_deg=np.concatenate([self.dec_deg, other.dec_deg]),
+            vt_mag=np.concatenate([self.vt_mag, other.vt_mag]),
+            bv_mag=np.concatenate([self.bv_mag, other.bv_mag]),
+        )
+
 
 def stars_near(ra_deg: float, dec_deg: float, radius_deg: float, *, seed: int) -> Stars:
     """All stars of the catalogue in a circle, brightest first.
@@ -55,6 +66,35 @@ def stars_near(ra_deg: float, dec_deg: float, radius_deg: float, *, seed: int) -
     number = np.flatnonzero(separation > np.cos(np.radians(radius_deg)))
     colours = np.random.default_rng([seed, 0xB5]).beta(1.8, 2.2, len(ra)) * 1.9 - 0.15
     return Stars(number, ra[number], dec[number], magnitude[number], colours[number])
+
+
+def faint_stars(
+    ra_deg: float, dec_deg: float, radius_deg: float, *, per_deg2: float, seed: int
+) -> Stars:
+    """Stars between magnitudes 12 and 17 in a circle, twice as many with each magnitude.
+
+    They are no stars of the real sky; their numbers in the catalogue are negative.
+    """
+    rng = np.random.default_rng([seed, 0xFA])
+    count = round(per_deg2 * np.pi * radius_deg**2)
+    share = rng.uniform(2.0**-5, 1.0, count)
+    away = np.radians(radius_deg) * np.sqrt(rng.uniform(0, 1, count))
+    angle = rng.uniform(0, 2 * np.pi, count)
+    dec = np.arcsin(
+        np.sin(np.radians(dec_deg)) * np.cos(away)
+        + np.cos(np.radians(dec_deg)) * np.sin(away) * np.cos(angle)
+    )
+    ra = np.radians(ra_deg) + np.arctan2(
+        np.sin(angle) * np.sin(away) * np.cos(np.radians(dec_deg)),
+        np.cos(away) - np.sin(np.radians(dec_deg)) * np.sin(dec),
+    )
+    return Stars(
+        number=-1 - np.arange(count),
+        ra_deg=np.degrees(ra) % 360,
+        dec_deg=np.degrees(dec),
+        vt_mag=_FAINTEST_MAG + np.log2(share),
+        bv_mag=rng.beta(1.8, 2.2, count) * 1.9 - 0.15,
+    )
 
 
 @lru_cache(maxsize=1)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import affine_transform
 
 from astro_assets.sim.cameras import Camera, Field
-from astro_assets.sim.catalogue import Stars, stars_near
+from astro_assets.sim.catalogue import Stars, faint_stars, stars_near
 from astro_assets.sim.conditions import Conditions
 from astro_assets.sim.defects import Defects
 from astro_assets.sim.detector import bayer_cells
@@ -102,7 +102,13 @@ def _cells(camera: Camera, channel: str | None) -> list[tuple[str, slice, slice]
 def _stars(field: Field, camera: Camera, seed: int) -> Stars:
     ny, nx = camera.shape
     radius_deg = 0.55 * np.hypot(ny, nx) * camera.scale_arcsec / 3600 + 0.1
-    return stars_near(field.ra_deg, field.dec_deg, radius_deg, seed=seed)
+    known = stars_near(field.ra_deg, field.dec_deg, radius_deg, seed=seed)
+    if not field.faint_per_deg2:
+        return known
+    faint = faint_stars(
+        field.ra_deg, field.dec_deg, radius_deg, per_deg2=field.faint_per_deg2, seed=seed
+    )
+    return known.joined(faint)
 
 
 def _add_starlight(
