@@ -1,7 +1,8 @@
 """Where products live, and how a file is written: whole or not at all.
 
 What belongs here: paths under the root, atomic writes, hashes, FITS in and out. What does not:
-what is computed (`imaging`), what is fetched (`sources`).
+what is computed (`imaging`), what is fetched (`sources`). astropy takes a quarter of a second to
+import, which is done where a FITS file is read or written: whoever fetches does neither.
 """
 
 import errno
@@ -20,31 +21,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from astropy.io import fits
-
-# Not derived from any built-in error, and not offered anywhere else.
-from astropy.io.fits.hdu.compressed._compression import CfitsioException
-from numpy.typing import NDArray
-
 from astro_assets.errors import BrokenFile
 from astro_assets.formats import format_of
 from astro_assets.formats import read as read_other
 from astro_assets.packed import Unpacked, is_packed
 
 if TYPE_CHECKING:
+    import numpy as np
+    from astropy.io import fits
     from astropy.table import Table
+    from numpy.typing import NDArray
 
 PART_SUFFIX = ".part"
 _PART_NAME_LETTERS = 40
 """so that the part's name also fits where each letter takes four bytes"""
 _NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
-_UNREADABLE = (
-    OSError, ValueError, TypeError, KeyError, IndexError, EOFError, MemoryError, fits.VerifyError,
-    CfitsioException, zlib.error, lzma.LZMAError, zipfile.BadZipFile,
-)  # fmt: skip
-"""what astropy raises on the broken files that we have seen"""
 OF_THE_FILE = ("BSCALE", "BZERO", "BLANK")
 """how the pixels were stored, which the float pixels do not share"""
 
@@ -213,10 +205,10 @@ class ImageFile:
     tables : named tables to write beside them (``STARS``); `read_image` leaves them in the file
     """
 
-    image: NDArray[np.float32]
-    header: fits.Header
-    mask: NDArray[np.uint8] | None = None
-    planes: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    image: "NDArray[np.float32]"
+    header: "fits.Header"
+    mask: "NDArray[np.uint8] | None" = None
+    planes: "Mapping[str, NDArray[Any]]" = field(default_factory=dict)
     tables: "Mapping[str, Table]" = field(default_factory=dict)
 
 
@@ -230,6 +222,8 @@ def read_image(path: Path) -> ImageFile:
     ------
     BrokenFile : it cannot be read, or there is no image in it
     """
+    import numpy as np
+
     if format_of(path.name) is not None:
         pixels = read_other(path)
         return ImageFile(image=pixels.image, header=pixels.header)
@@ -251,23 +245,38 @@ def read_image(path: Path) -> ImageFile:
 
 
 @contextmanager
-def opened_fits(path: Path) -> Iterator[fits.HDUList]:
+def opened_fits(path: Path) -> "Iterator[fits.HDUList]":
     """A FITS file's HDUs, packed or not, while the block lasts.
 
     Raises
     ------
     BrokenFile : it cannot be read, or what is read in the block is broken
     """
+    from astropy.io import fits
+
     try:
         with (
             _plain(path) as plain,
             fits.open(plain, memmap=False, lazy_load_hdus=False) as hdus,
         ):
             yield hdus
-    except _UNREADABLE as error:
+    except _unreadable() as error:
         raise BrokenFile(
             f"{path} is not a readable FITS image ({error}): fetch it again, or take it away"
         ) from error
+
+
+def _unreadable() -> tuple[type[Exception], ...]:
+    """What astropy raises on the broken files that we have seen."""
+    from astropy.io.fits import VerifyError
+
+    # Not derived from any built-in error, and not offered anywhere else.
+    from astropy.io.fits.hdu.compressed._compression import CfitsioException
+
+    return (
+        OSError, ValueError, TypeError, KeyError, IndexError, EOFError, MemoryError, VerifyError,
+        CfitsioException, zlib.error, lzma.LZMAError, zipfile.BadZipFile,
+    )  # fmt: skip
 
 
 @contextmanager
@@ -286,6 +295,8 @@ def _plain(path: Path) -> Iterator[Path]:
 
 def write_image(path: Path, file: ImageFile) -> None:
     """Write image, mask, planes and tables as one FITS file with checksums, whole or not at all."""
+    from astropy.io import fits
+
     hdus = fits.HDUList([fits.PrimaryHDU(file.image, header=file.header)])
     if file.mask is not None:
         hdus.append(fits.ImageHDU(file.mask, name="MASK"))

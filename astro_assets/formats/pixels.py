@@ -3,14 +3,16 @@
 What belongs here: the pixels with their header, and how text becomes a header.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from astropy.io import fits
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from astropy.io import fits
+    from numpy.typing import NDArray
 
 _OF_THE_FILE = re.compile(
     r"SIMPLE|BITPIX|NAXIS\d*|EXTEND|PCOUNT|GCOUNT|BSCALE|BZERO|BLANK|CHECKSUM|DATASUM|END"
@@ -27,15 +29,17 @@ class Pixels:
     header : FITS keywords
     """
 
-    image: NDArray[np.float32]
-    header: fits.Header
+    image: "NDArray[np.float32]"
+    header: "fits.Header"
 
 
-def header_of(keywords: Mapping[str, str], note: str) -> fits.Header:
+def header_of(keywords: Mapping[str, str], note: str) -> "fits.Header":
     """Keywords as a FITS header, numbers as numbers, with a line of history.
 
     Signs that FITS does not hold become ``?``; a keyword of more than eight letters is left out.
     """
+    from astropy.io import fits
+
     header = fits.Header()
     for keyword, text in keywords.items():
         fits_like = re.fullmatch(r"[A-Z0-9_-]{1,8}", keyword)
@@ -51,6 +55,6 @@ def _value(text: str) -> Any:
         return int(text)
     if re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?", text):
         number = float(text)
-        if np.isfinite(number):
+        if math.isfinite(number):
             return number
     return "".join(letter if " " <= letter <= "~" else "?" for letter in text)
