@@ -88,7 +88,8 @@ def facts_of(path: Path) -> dict[str, str]:
 
 def _typed(keyword: str, value: str) -> str | float | int:
     if keyword not in _NUMBERS:
-        return value
+        # FITS knows no other letters (standard 4.0, 4.2.1).
+        return "".join(c if " " <= c <= "~" else "?" for c in value)
     number = float(value)
     return int(number) if number == int(number) and "." not in value else number
 

@@ -64,7 +64,10 @@ class Night:
         )
 
     def run(self) -> Phase:
-        """Take the night's frames. Returns `DONE` at dawn, `STOPPED` when told to or stuck."""
+        """Take the night's frames.
+
+        Returns `DONE` at dawn or after the plan's last hours, `STOPPED` when told to or stuck.
+        """
         self.folder.open()
         self.status = replace(self.status, frames=len(self.folder.lines()))
         try:
@@ -84,7 +87,11 @@ class Night:
                 return Phase.DONE
             item = self.plan.item_at(now_utc)
             if item is None:
-                due_utc = now_utc + timedelta(seconds=_LONGEST_SLEEP_S)
+                begin_utc = self.plan.begin_after(now_utc)
+                if begin_utc is None:
+                    return Phase.DONE
+                self._tell(phase=Phase.WAITING, next_exposure_utc=iso(begin_utc))
+                due_utc = begin_utc
                 continue
             if not self._room():
                 due_utc = now_utc + timedelta(seconds=_FULL_PAUSE_S)

@@ -88,11 +88,12 @@ def _run(
 
 
 def _clock(speed: float, started: str, plan: Plan) -> Clock:
-    """The system's clock; a rehearsal begins just before dusk, ``started`` real seconds ago."""
+    """The system's clock; a rehearsal began ``started`` just before the plan's first hours."""
     if speed == 1:
         return Clock()
     gone_s = (time.time() - float(started)) * speed
-    return Clock(speed, plan.dusk_utc - timedelta(seconds=5) + timedelta(seconds=gone_s))
+    first_utc = min(item.begin_utc or plan.dusk_utc for item in plan.items)
+    return Clock(speed, first_utc - timedelta(seconds=5) + timedelta(seconds=gone_s))
 
 
 def _motor(config: Config) -> Motor | None:

@@ -55,6 +55,11 @@ class Plan:
                 return item
         return None
 
+    def begin_after(self, moment_utc: datetime) -> datetime | None:
+        """When the next item begins; None when there is none any more."""
+        begins = (item.begin_utc or self.dusk_utc for item in self.items)
+        return min((begin for begin in begins if begin > moment_utc), default=None)
+
 
 def read_plan(file: Path) -> Plan:
     """The plan in a file. Raises `SettingsError` with what is wrong in it."""

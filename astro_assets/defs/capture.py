@@ -8,7 +8,8 @@ from astro_assets.defs import names
 from astro_assets.defs.failures import translated
 from astro_assets.night import night_of
 from astro_assets.settings import PiSource, Settings
-from astro_assets.steps.arm import arm_capture, darkness_at
+from astro_assets.steps.arm import arm_capture
+from astro_assets.steps.plan import dark_hours
 
 
 class Capture(dg.Config):
@@ -26,11 +27,14 @@ def capture_job(settings: Settings) -> dg.JobDefinition:
         with translated(context):
             armed = arm_capture(settings, config.source, date.fromisoformat(config.night))
         context.log.info(armed.sentence)
+        plan = armed.plan
         context.add_output_metadata(
             {
                 "state": armed.state,
-                "dusk_utc": armed.dusk_utc.isoformat(),
-                "dawn_utc": armed.dawn_utc.isoformat(),
+                "dusk_utc": plan.dark.dusk_utc.isoformat(),
+                "dawn_utc": plan.dark.dawn_utc.isoformat(),
+                "plan": dg.MetadataValue.md(plan.table(settings.site.timezone)),
+                "moon_illuminated": round(plan.moon.illuminated, 3),
             }
         )
 
@@ -60,9 +64,10 @@ def capture_schedule(settings: Settings, job: dg.JobDefinition) -> dg.ScheduleDe
         context: dg.ScheduleEvaluationContext,
     ) -> list[dg.RunRequest] | dg.SkipReason:
         night = night_of(context.scheduled_execution_time, settings.site.timezone)
-        if darkness_at(settings.site, night) is None:
+        dark = [camera for camera in cameras if dark_hours(settings.site, camera, night)]
+        if not dark:
             return dg.SkipReason(f"The night of {night} does not get dark at {settings.site.name}.")
-        return [capture_request(camera.name, night) for camera in cameras]
+        return [capture_request(camera.name, night) for camera in dark]
 
     return nightly_capture
 

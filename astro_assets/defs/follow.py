@@ -18,7 +18,6 @@ from astro_assets.defs.failures import translated
 from astro_assets.errors import AstroAssetsError
 from astro_assets.night import night_of
 from astro_assets.settings import PiSource, Settings
-from astro_assets.steps.arm import darkness_at
 from astro_assets.steps.pi_camera import (
     CameraStatus,
     camera_status,
@@ -26,6 +25,7 @@ from astro_assets.steps.pi_camera import (
     stop_capture,
     take_series,
 )
+from astro_assets.steps.plan import dark_hours
 
 HEARTBEAT = "heartbeat"
 SERIES = ("bias", "darks", "flats", "linearity")
@@ -62,7 +62,7 @@ def follow_sensor(
             status = camera_status(settings, source.name, now_utc)
         except AstroAssetsError as error:
             return dg.SkipReason(str(error))
-        night = unarmed_night(settings, status, now_utc)
+        night = unarmed_night(settings, source, status, now_utc)
         requests = [] if night is None else [_healing(source.name, night, now_utc)]
         seen = json.loads(context.cursor or "{}")
         if not requests and not _news(seen, status, now_utc):
@@ -75,16 +75,18 @@ def follow_sensor(
     return follow
 
 
-def unarmed_night(settings: Settings, status: CameraStatus, now_utc: datetime) -> date | None:
+def unarmed_night(
+    settings: Settings, source: PiSource, status: CameraStatus, now_utc: datetime
+) -> date | None:
     """The night that should be armed by now and is not; None when all is well, or it is day.
 
-    A night that was stopped by hand, or is done, stays so.
+    A night that was stopped by hand, or is done, stays so; one that a power cut has ended goes on.
     """
     night = night_of(now_utc, settings.site.timezone)
-    dark = darkness_at(settings.site, night)
+    dark = dark_hours(settings.site, source, night)
     if dark is None or status.running or now_utc >= dark.dawn_utc:
         return None
-    return None if status.night == night.isoformat() else night
+    return None if status.night == night.isoformat() and status.over else night
 
 
 def camera_jobs(settings: Settings) -> list[dg.JobDefinition]:

@@ -58,6 +58,8 @@ def _expected(details: ErrorDetails, key: str) -> str:
             return f"expected a list in square brackets{found}"
         case "date_type" | "date_parsing" | "date_from_datetime_parsing":
             return f"expected a date such as 2026-11-20{found}"
+        case "time_type" | "time_parsing":
+            return f"expected a time such as 21:30{found}"
         case "value_error":
             return f"expected {context['error']}{found}"
         case "model_type" | "dict_type":
@@ -77,6 +79,7 @@ def _shown(value: object) -> str:
 
 
 _PATTERNS = {
+    r"^[ -{}~]*$": "letters, digits and signs of ASCII, without |",
     r"^[a-z][a-z0-9_]{0,39}$": "a small letter, then small letters, digits and _ (40 at most)",
     r"^[A-Za-z_][A-Za-z0-9_]*$": "the name of an environment variable, not the secret itself",
     r"^[^\s/]+$": "a host's name or address alone",

@@ -4,13 +4,14 @@ What belongs here: each kind's keys, with their defaults and limits. What does n
 (`sources`).
 """
 
-from datetime import date
+from datetime import date, time
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
 
 from astro_assets.frame import FrameKind
+from astro_assets.night import Twilight
 from astro_assets.settings.secrets import Secrets
 from astro_assets.settings.types import Fingerprint, HostName, LocalPath, Port, Strict, VariableName
 
@@ -26,6 +27,15 @@ class Selection(Strict):
     kinds: tuple[FrameKind, ...] = ()
 
 
+class SourceSite(Strict):
+    """Where a source's telescope stands, for headers that do not say."""
+
+    latitude_deg: float = Field(ge=-90, le=90)
+    longitude_deg: float = Field(ge=-180, le=180)
+    elevation_m: float = 0.0
+    name: str | None = None
+
+
 class BaseSource(Strict):
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")
     enabled: bool = True
@@ -35,6 +45,14 @@ class BaseSource(Strict):
     """of all connections to this source together"""
     gain_e_per_adu: float | None = Field(default=None, gt=0)
     """for cameras whose headers do not say"""
+    required_masters: tuple[Literal["bias", "dark", "flat"], ...] = ()
+    """a frame for which one of these is missing is rejected; without, it goes on and says so"""
+    overscan: Literal["rows", "whole", "cut"] = "rows"
+    """of raw frames whose header has BIASSEC: its level is taken off by rows, as a whole, or not"""
+    variance_plane: bool = False
+    """calibrated frames keep the variance of each pixel"""
+    site: SourceSite | None = None
+    """without, telescopes on one's own network stand at ``[site]``"""
 
 
 class _Login(BaseSource):
@@ -125,6 +143,45 @@ class TelescopeOrgSource(_Login, Trust):
         return value
 
 
+_FITS_WORDS = r"^[ -{}~]*$"
+"""what a header takes, and a table"""
+
+
+class PlannedTarget(Strict):
+    """What a camera that stands still is to take, and when; what is left out is the camera's own.
+
+    Its place in the sky is ``ra_deg`` and ``dec_deg`` (ICRS), or known by its name.
+    """
+
+    target: str = Field(pattern=_FITS_WORDS, min_length=1, max_length=68)
+    begin: time | None = None
+    """civil time at the site; without, from dusk"""
+    end: time | None = None
+    exposure_s: float | None = Field(default=None, gt=0, le=86400)
+    cadence_s: float | None = Field(default=None, gt=0, le=86400)
+    """from the beginning of one exposure to that of the next"""
+    gain: int | None = Field(default=None, ge=0)
+    filter: str = Field(default="", pattern=_FITS_WORDS, max_length=68)
+    ra_deg: float | None = Field(default=None, ge=0, lt=360)
+    dec_deg: float | None = Field(default=None, ge=-90, le=90)
+    min_altitude_deg: float = Field(default=20.0, ge=0, lt=90)
+    min_moon_distance_deg: float | None = Field(default=None, gt=0, lt=180)
+    """while the Moon is up"""
+
+    @model_validator(mode="after")
+    def _whole_place(self) -> Self:
+        if (self.ra_deg is None) != (self.dec_deg is None):
+            raise ValueError("both ra_deg and dec_deg, or neither")
+        return self
+
+    @field_validator("begin", "end")
+    @classmethod
+    def _civil(cls, value: time | None) -> time | None:
+        if value is not None and value.tzinfo is not None:
+            raise ValueError("a civil time such as 21:30, without an offset")
+        return value
+
+
 class PiSource(BaseSource):
     kind: Literal["pi"]
     host: HostName
@@ -139,6 +196,10 @@ class PiSource(BaseSource):
     """the program there writes down which frames are finished; without, all that lies there"""
     camera_config: LocalPath | None = None
     """the camera's `config.ini`, handed over with each night's plan; without, the Pi has its own"""
+    twilight: Twilight = "nautical"
+    """with which the night begins and ends"""
+    plan: tuple[PlannedTarget, ...] = ()
+    """of two whose hours overlap the first has them; none: the camera's own settings, all night"""
 
 
 class FolderSource(BaseSource):

@@ -2,16 +2,16 @@
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 
 import paramiko
 
-from astro_assets.errors import NothingToDo, SettingsError, SourceUnreachable
-from astro_assets.night import Darkness, darkness
-from astro_assets.settings import Settings, Site
+from astro_assets.errors import SettingsError, SourceUnreachable
+from astro_assets.settings import Settings
 from astro_assets.sources.ssh import ssh_connection
 from astro_assets.steps.pi_camera import COMMAND_TIMEOUT_S, pi_of, said
+from astro_assets.steps.plan import NightPlan, plan_night
 
 PLAN_FOLDER = "plans"
 CONFIG_NAME = "config.ini"
@@ -22,27 +22,16 @@ class Armed:
     """The Pi's answer."""
 
     source: str
-    night: date
     state: str
-    dusk_utc: datetime
-    dawn_utc: datetime
+    plan: NightPlan
 
     @property
     def sentence(self) -> str:
+        dark = self.plan.dark
         return (
-            f"{self.source} is {self.state} for the night of {self.night}: from "
-            f"{self.dusk_utc:%H:%M} to {self.dawn_utc:%H:%M} UTC"
+            f"{self.source} is {self.state} for the night of {self.plan.night}: from "
+            f"{dark.dusk_utc:%H:%M} to {dark.dawn_utc:%H:%M} UTC"
         )
-
-
-def darkness_at(site: Site, night: date) -> Darkness | None:
-    """From dusk to dawn at the site; None when it does not get dark."""
-    return darkness(
-        night,
-        latitude_deg=site.latitude_deg,
-        longitude_deg=site.longitude_deg,
-        timezone=site.timezone,
-    )
 
 
 def arm_capture(settings: Settings, name: str, night: date) -> Armed:
@@ -50,23 +39,14 @@ def arm_capture(settings: Settings, name: str, night: date) -> Armed:
 
     Raises
     ------
-    NothingToDo : it does not get dark
+    NothingToDo : it does not get dark, or nothing that is planned is up
     SettingsError : there is no such Pi
     SourceUnreachable : the Pi cannot be reached, or does not take the plan
     LoginRefused, IdentityRefused : as the connection says
     """
     source = pi_of(settings, name)
-    site = settings.site
-    dark = darkness_at(site, night)
-    if dark is None:
-        raise NothingToDo(f"the night of {night} does not get dark at {site.name}")
-    plan = {
-        "night": night.isoformat(),
-        "dusk_utc": dark.dusk_utc.isoformat(),
-        "dawn_utc": dark.dawn_utc.isoformat(),
-        "created_utc": datetime.now(UTC).isoformat(),
-        "site": dict(settings.site),
-    }
+    plan = plan_night(settings.site, source, night)
+    text = json.dumps(plan.content(settings.site), indent=1, default=str)
     path = f"{PLAN_FOLDER}/{night.isoformat()}.json"
     with ssh_connection(source, settings.secrets) as client:
         with client.open_sftp() as sftp:
@@ -74,9 +54,9 @@ def arm_capture(settings: Settings, name: str, night: date) -> Armed:
                 _upload(sftp, CONFIG_NAME, _text(settings, name, source.camera_config))
             if PLAN_FOLDER not in sftp.listdir():
                 sftp.mkdir(PLAN_FOLDER)
-            _upload(sftp, path, json.dumps(plan, indent=1, default=str))
+            _upload(sftp, path, text)
         state = _start(client, name, path)
-    return Armed(name, night, state, dark.dusk_utc, dark.dawn_utc)
+    return Armed(name, state, plan)
 
 
 def _text(settings: Settings, name: str, file: Path) -> str:

@@ -46,9 +46,14 @@ class CameraStatus:
     age_s: float | None
 
     @property
+    def over(self) -> bool:
+        """Whether it has come to its end, or was stopped."""
+        return self.phase in ("done", "stopped")
+
+    @property
     def beating(self) -> bool:
         """Whether a capture that should be under way gives signs of life."""
-        if self.phase in ("done", "stopped", "never armed"):
+        if self.over or self.phase == "never armed":
             return True
         return self.running and self.age_s is not None and self.age_s < STALE_AFTER_S
 

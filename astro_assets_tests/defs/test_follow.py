@@ -18,12 +18,13 @@ from astro_assets.definitions import build_defs
 from astro_assets.defs.follow import unarmed_night
 from astro_assets.errors import NothingToDo
 from astro_assets.night import night_of
-from astro_assets.settings import Settings, load_settings
+from astro_assets.settings import PiSource, Settings, load_settings
 from astro_assets.sources.batches import look
 from astro_assets.sources.fetch import fetch_batch
 from astro_assets.sources.kinds import connect
-from astro_assets.steps.arm import arm_capture, darkness_at
+from astro_assets.steps.arm import arm_capture
 from astro_assets.steps.pi_camera import CameraStatus, camera_status, stop_capture, take_series
+from astro_assets.steps.plan import dark_hours
 from astro_assets.store import Store
 from astro_assets_tests.capture.conftest import write_config
 from astro_assets_tests.faults.servers.sshd import sshd
@@ -61,6 +62,7 @@ def settings(tmp_path: Path) -> Iterator[Settings]:
             f'port = {running.port}\nuser_env = "PI_USER"\n'
             f'key_file = "{running.more["key_file"]}"\n'
             f'known_hosts = "{running.more["known_hosts"]}"\n'
+            '[[sources.plan]]\ntarget = "M 31 and around"\nexposure_s = 1.5\nfilter = "L"\n'
         )
         (tmp_path / ".env").write_text(f"PI_USER={running.more['user']}\n")
         try:
@@ -95,6 +97,7 @@ def test_armed_followed_fetched_while_it_runs_and_stopped(settings: Settings) ->
     source = settings.source("roof")
     (batch,) = look(source, settings)
     assert not batch.closed
+    assert batch.target == "M 31 and around"
     manifest = fetch_batch(lambda: connect(source, settings.secrets), batch, Store(settings.root))
     assert len(list(manifest.frames())) == len(batch.files) >= 1
     assert stop_capture(settings, "roof") == "stopped"
@@ -170,12 +173,18 @@ def status(**changes: object) -> CameraStatus:
 
 def test_only_a_night_that_is_dark_and_not_over_is_armed(settings: Settings) -> None:
     night = night_of(NOW, settings.site.timezone)
-    dark = darkness_at(settings.site, night)
+    pi = settings.source("roof")
+    assert isinstance(pi, PiSource)
+    dark = dark_hours(settings.site, pi, night)
     assert dark is not None
-    assert unarmed_night(settings, status(), NOW) == night
-    assert unarmed_night(settings, status(running=True), NOW) is None
-    assert unarmed_night(settings, status(night=night.isoformat()), NOW) is None
-    assert unarmed_night(settings, status(), dark.dawn_utc + timedelta(minutes=1)) is None
+    tonight = night.isoformat()
+    assert unarmed_night(settings, pi, status(), NOW) == night
+    assert unarmed_night(settings, pi, status(running=True), NOW) is None
+    assert unarmed_night(settings, pi, status(night=tonight, phase="stopped"), NOW) is None
+    assert unarmed_night(settings, pi, status(night=tonight, phase="done"), NOW) is None
+    assert unarmed_night(settings, pi, status(), dark.dawn_utc + timedelta(minutes=1)) is None
+    # A power cut: it was taking pictures, and is not any more.
+    assert unarmed_night(settings, pi, status(night=tonight, phase="exposing"), NOW) == night
 
 
 @pytest.mark.parametrize(
