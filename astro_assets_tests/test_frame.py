@@ -1,6 +1,8 @@
 """One vocabulary out of every header, and keys that stay keys."""
 
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -164,6 +166,8 @@ def test_a_frame_of_which_nobody_says_the_kind_is_a_light() -> None:
         ("2026-11-20T23:10:05+01:00", datetime(2026, 11, 20, 22, 10, 5, tzinfo=UTC)),
         ("0001-01-01T00:00:00+14:00", None),
         ("9999-12-31T23:59:59", None),
+        ("2026/11/20T22:10:05", datetime(2026, 11, 20, 22, 10, 5, tzinfo=UTC)),
+        ("20/11/98", datetime(1998, 11, 20, tzinfo=UTC)),
         ("last night", None),
         ("", None),
     ],
@@ -186,7 +190,80 @@ def test_the_middle_is_half_an_exposure_after_the_start() -> None:
     assert frame().middle_utc is None
 
 
+@pytest.mark.parametrize(
+    "cards",
+    [
+        {"MJD_OBS": 61364.923668981},
+        {"JD": 2461365.423668981},
+        {"DATE_AVG": "2026-11-20T22:10:35"},
+        {"DATE_END": "2026-11-20T22:11:05"},
+        {"DATE_OBS": "no idea", "DATE_END": "2026-11-20T22:11:05"},
+    ],
+    ids="+".join,
+)
+def test_a_missing_start_is_known_from_other_cards(cards: dict[str, object]) -> None:
+    begun = frame(**cards).start_utc
+    assert begun is not None
+    assert abs(begun - datetime(2026, 11, 20, 22, 10, 5, tzinfo=UTC)) < timedelta(seconds=0.01)
+
+
+def test_local_time_in_date_obs_is_seen_and_told() -> None:
+    utc = datetime(2026, 11, 20, 22, 10, 5, tzinfo=UTC)
+    seen = frame(DATE_OBS="2026-11-20T15:10:05", JD=2461365.423668981)
+    assert abs(seen.start_utc - utc) < timedelta(seconds=0.01)
+    assert len(seen.doubts) == 1
+    assert "-7 h off its Julian date: it is local time" in seen.doubts[0]
+
+
+@pytest.mark.parametrize(
+    ("off_s", "exposure_s"),
+    [(0.4, 60), (45, 90), (1800, 3600), (3000, 60), (3600, 7200), (20 * 3600, 60)],
+)
+def test_other_differences_between_date_and_julian_date_leave_date_obs_alone(
+    off_s: float, exposure_s: float
+) -> None:
+    seen = frame(
+        DATE_OBS="2026-11-20T22:10:05", JD=2461365.423668981 + off_s / 86400, EXPTIME=exposure_s
+    )
+    assert seen.start_utc == datetime(2026, 11, 20, 22, 10, 5, tzinfo=UTC)
+    assert seen.doubts == ()
+
+
+def test_another_time_system_is_told() -> None:
+    seen = frame(DATE_OBS="2026-11-20T22:10:05", TIMESYS="TAI")
+    assert "counts its time as TAI" in seen.doubts[0]
+    assert frame(DATE_OBS="2026-11-20T22:10:05", TIMESYS="UTC").doubts == ()
+
+
 # Pointing
+
+
+@pytest.mark.parametrize(
+    ("cards", "ra_deg"),
+    [
+        ([("RA", 12.5, "[h] hour angle of nothing"), ("DEC", 10.0, "")], 187.5),
+        ([("RA", 12.5, "right ascension in hours"), ("DEC", 10.0, "")], 187.5),
+        ([("RA", 12.5, "[deg] telescope"), ("DEC", 10.0, "")], 12.5),
+        (
+            [("RA", 12.5, ""), ("DEC", 10.0, ""), ("OBJCTRA", "12 30 20", ""),
+             ("OBJCTDEC", "+10 01 00", "")],
+            187.5,
+        ),
+        (
+            [("RA", 12.5, ""), ("DEC", 10.0, ""), ("OBJCTRA", "00 50 00", ""),
+             ("OBJCTDEC", "+10 01 00", "")],
+            12.5,
+        ),
+        ([("RA", 0.0, ""), ("DEC", 10.0, ""), ("CRVAL1", 0.01, ""), ("CRVAL2", 10.0, "")], 0.0),
+    ],
+    ids=["unit", "comment", "degrees", "other pair", "other pair agrees", "zero"],
+)  # fmt: skip
+def test_right_ascension_in_hours_where_something_says_so(
+    cards: list[tuple[str, object, str]], ra_deg: float
+) -> None:
+    seen = frame_from_header(fits.Header([("EXPTIME", 60.0), *cards]))
+    assert seen.ra_deg == pytest.approx(ra_deg)
+    assert seen.dec_deg == 10
 
 
 @pytest.mark.parametrize(
@@ -231,6 +308,80 @@ def test_half_or_impossible_pointings_are_none(cards: dict[str, object]) -> None
 def test_a_pair_that_is_unreadable_gives_way_to_the_next() -> None:
     seen = frame(RA="undefined", DEC="undefined", OBJCTRA="12 30 00", OBJCTDEC="+10 00 00")
     assert (seen.ra_deg, seen.dec_deg) == (pytest.approx(187.5), pytest.approx(10))
+
+
+# Place
+
+SIDING_SPRING = {"SITELAT": "-31.273", "SITELONG": "149.064", "SITEELEV": "1120"}
+
+
+@pytest.mark.parametrize(
+    "cards",
+    [
+        {"SITELAT": 32.9, "SITELONG": -105.5, "SITEELEV": 2225},
+        {"SITELAT": "+32 54 00", "SITELONG": "-105 30 00", "SITEELEV": "2225"},
+        {"SITELAT": "32:54:00 N", "SITELONG": "105:30:00 W", "ALT-OBS": 2225},
+        {"LAT-OBS": 32.9, "LONG-OBS": 254.5, "ALT-OBS": 2225.0},
+        {"OBSGEO-B": 32.9, "OBSGEO-L": -105.5, "OBSGEO-H": 2225},
+        {"SITELAT": 0, "SITELONG": 0, "LATITUDE": "N32.9", "LONGITUD": "W105.5", "SITEELEV": 2225},
+    ],
+    ids=["plain", "sexagesimal", "sides", "0 to 360", "standard", "nowhere"],
+)
+def test_the_site_in_the_spellings_that_programs_use(cards: dict[str, object]) -> None:
+    seen = frame_from_header({"EXPTIME": 1, **cards}, SIDING_SPRING)
+    assert seen.place is not None
+    assert seen.place.latitude_deg == pytest.approx(32.9)
+    assert seen.place.longitude_deg == pytest.approx(-105.5)
+    assert seen.place.elevation_m == 2225
+    assert seen.doubts == ()
+
+
+def test_a_site_is_never_mixed_from_two() -> None:
+    assert frame({"SITELONG": "149"}, SITELAT=32.9).place is None
+    place = frame(SIDING_SPRING, SITELAT=32.9, SITELONG="undefined").place
+    assert place is not None
+    assert (place.latitude_deg, place.longitude_deg) == (-31.273, 149.064)
+
+
+def test_a_longitude_that_counts_west_is_turned_round_and_told() -> None:
+    seen = frame_from_header(
+        {"EXPTIME": 1, "SITELAT": -31.27, "SITELONG": -149.07}, SIDING_SPRING, "x.fit"
+    )
+    assert seen.place is not None
+    assert seen.place.longitude_deg == pytest.approx(149.07)
+    assert len(seen.doubts) == 1
+    assert seen.doubts[0].startswith("x.fit says longitude -149.07°")
+    header = fits.Header([("EXPTIME", 1), ("SITELAT", 32.9), ("SITELONG", 105.5, "west positive")])
+    place = frame_from_header(header).place
+    assert place is not None
+    assert place.longitude_deg == -105.5
+    far = frame(SIDING_SPRING, SITELAT=32.9, SITELONG=105.5)
+    assert far.place is not None
+    assert far.place.longitude_deg == 105.5
+    assert far.doubts == ()
+
+
+@pytest.mark.parametrize(
+    "cards",
+    [
+        {"SITELAT": 91.0, "SITELONG": 10.0},
+        {"SITELAT": "north", "SITELONG": "here"},
+        {"SITELAT": 0.0, "SITELONG": 0.0},
+        {"SITELAT": "N S 10", "SITELONG": 10.0},
+    ],
+)
+def test_an_impossible_site_is_none(cards: dict[str, object]) -> None:
+    assert frame(**cards).place is None
+
+
+def test_who_and_with_what() -> None:
+    seen = frame({"OBSERVER": "somebody", "TELESCOP": "T31"}, OBSERVER="", TELESCOP="undefined")
+    assert (seen.observer, seen.telescope) == ("somebody", "T31")
+
+
+def test_a_header_loads_no_astropy_until_one_is_read() -> None:
+    code = "import sys, astro_assets.frame; sys.exit('astropy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 # Camera
@@ -297,7 +448,7 @@ HEADER_NAMES = (
     "IMAGETYP", "EXPTIME", "EXPOSURE", "OBJECT", "DATE-OBS", "TIME-OBS", "FILTER",
     "INSTRUME", "XBINNING", "BINNING", "GAIN", "OFFSET", "CCD-TEMP", "BAYERPAT", "RA",
     "DEC", "OBJCTRA", "OBJCTDEC", "SCALE", "XPIXSZ", "FOCALLEN", "EGAIN", "PEDESTAL",
-    "CALSTAT",
+    "CALSTAT", "SITELAT", "SITELONG", "SITEELEV", "JD", "MJD-OBS", "DATE-END", "TIMESYS",
 )  # fmt: skip
 NEARLY_RIGHT = st.from_regex(r"\A[-+]?[0-9:hmsd°'\" ./eE]{0,14}\Z")
 HEADER_VALUES = st.one_of(

@@ -88,11 +88,18 @@ def _place(words: Keywords) -> Place | None:
         height_m = words.number(*_HEIGHTS)
         return Place(
             latitude_deg=latitude_deg,
-            longitude_deg=(longitude_deg + 180) % 360 - 180,
+            longitude_deg=_around(longitude_deg),
             elevation_m=height_m if height_m is not None and abs(height_m) < _HIGHEST_M else 0.0,
             name=words.text(*_NAMES),
         )
     return None
+
+
+def _around(longitude_deg: float) -> float:
+    """From -180 to 180; what is there already stays as it is written."""
+    if -180 <= longitude_deg <= 180:
+        return longitude_deg
+    return longitude_deg - 360 if longitude_deg > 0 else longitude_deg + 360
 
 
 def _side_deg(text: str | None, negative: str) -> float | None:

@@ -73,7 +73,7 @@ def _from_later(words: Keywords, exposure_s: float) -> datetime | None:
 def _julian(words: Keywords) -> datetime | None:
     """From the Julian date of the start."""
     mjd = words.number("MJD-OBS", "MJD-BEG")
-    jd = words.number("JD-OBS", "JD-BEG", "JD", "JD_UTC")
+    jd = words.number("JD-OBS", "JD-BEG", "JD")
     if mjd is None and jd is not None:
         mjd = jd - _JD_OF_MJD
     if mjd is None or not 0 <= mjd <= 400_000:
