@@ -14,7 +14,7 @@ from astro_assets.imaging.grid import MAX_SEPARATION_DEG, strays
 from astro_assets.imaging.quality import Figures, Verdict, judge
 from astro_assets.imaging.solve import Hint, Solution, refine, solve
 from astro_assets.settings import Limits, Solving
-from astro_assets.steps import calibrate, pictures, provenance, versions
+from astro_assets.steps import calibrate, circumstances, pictures, provenance, versions
 from astro_assets.steps.catalogue import index_choices, index_stars, open_solver
 from astro_assets.steps.inputs import quarantined
 from astro_assets.steps.measure import Measured, compared, figures_of, measure
@@ -56,12 +56,18 @@ def solve_session(
         measured, solutions, [figures_of(m, s) for m, s in zip(measured, solutions, strict=True)]
     )
     verdicts = _at_home(measured, solutions, judge(figures, limits))
+    skies = circumstances.sky_of(
+        [m.frame for m in measured],
+        [_centre(m, s) for m, s in zip(measured, solutions, strict=True)],
+    )
     rows = []
-    for m, solution, figure, verdict in zip(measured, solutions, figures, verdicts, strict=True):
+    for m, solution, figure, verdict, sky in zip(
+        measured, solutions, figures, verdicts, skies, strict=True
+    ):
         reason = verdict.reason or (str(solution) if isinstance(solution, NotSolved) else "")
         if isinstance(solution, Solution):
-            _write(folder / m.path.name, m, solution, figure, verdict)
-        rows.append(_row(m, figure, verdict, reason))
+            _write(folder / m.path.name, m, solution, figure, verdict, sky)
+        rows.append({**_row(m, figure, verdict, reason), **circumstances.columns(m.frame, sky)})
     solved = {m.path for m, s in zip(measured, solutions, strict=True) if isinstance(s, Solution)}
     for stale in {p.name for p in folder.glob("*.fits")} - {path.name for path in solved}:
         (folder / stale).unlink()
@@ -159,9 +165,25 @@ def _at_home(
     return result
 
 
-def _write(path: Path, m: Measured, solution: Solution, figures: Figures, verdict: Verdict) -> None:
+def _centre(m: Measured, solution: Solution | NotSolved) -> circumstances.Position | None:
+    """What the frame shows in its middle: by its solution, else as the telescope believed."""
+    if isinstance(solution, Solution):
+        ra_deg, dec_deg = solution.wcs.wcs.crval
+        return float(ra_deg), float(dec_deg)
+    return circumstances.pointing_of(m.frame)
+
+
+def _write(
+    path: Path,
+    m: Measured,
+    solution: Solution,
+    figures: Figures,
+    verdict: Verdict,
+    sky: circumstances.Sky,
+) -> None:
     header = m.file.header.copy()
     header.update(solution.wcs.to_header(relax=True))
+    circumstances.describe(header, m.frame, sky)
     header["ASTRRMS"] = (solution.residual_arcsec, "[arcsec] RMS of the plate solution")
     header["ASTRNUM"] = (solution.n_matched, "catalogue stars matched")
     header["FWHM"] = (_finite(figures.fwhm_px), "[px] of unsaturated stars")
