@@ -20,6 +20,10 @@ LUMINANCE_NOISE = 0.375
 LUMINANCE_BLUR_PX2 = 0.5
 """What `luminance` adds to the variance of a star's image, along x and along y, in pixels²."""
 
+DEBAYERED_NOISE = {1: 0.75, 2: 0.625**0.5}
+"""Noise of a pixel of a plane of `debayer` in units of that of a raw pixel, by how many of a cell's
+pixels have the colour: one value in four is measured and the others are means of 2 or 4."""
+
 _CHANNELS = "RGB"
 _IGNORED = int(MaskBit.BAD | MaskBit.USER | MaskBit.COSMIC_RAY | MaskBit.NO_DATA)
 """Pixels with these bits have no value to give; saturated ones do, and hand on their bit."""
@@ -63,6 +67,17 @@ def colour_planes(image: NDArray[Any]) -> tuple[NDArray[Any], ...]:
     letters.
     """
     return tuple(image[y::2, x::2] for y in (0, 1) for x in (0, 1))
+
+
+def cells_of(pattern: str, colour: str) -> tuple[tuple[int, int], ...]:
+    """Where a colour (R, G, B) is in each 2 × 2 cell: (y, x), once or twice.
+
+    Raises
+    ------
+    ValueError : there is no such pattern
+    """
+    where = np.argwhere(colours(pattern) == _CHANNELS.index(colour))
+    return tuple((int(y), int(x)) for y, x in where)
 
 
 def channel_mask(shape: tuple[int, int], pattern: str) -> NDArray[np.bool_]:

@@ -9,7 +9,8 @@ Here the spread follows from the layers' noise, so that three are enough.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any
 
 import numpy as np
@@ -34,27 +35,40 @@ _CHANGE_SHARE = 0.7
 _STRIP_ROWS = 256
 _REACH_PX = 2
 _CROWD = 4
+_LEAST = 3
+"""layers that it takes to say that one of them is wrong"""
 
 
 @dataclass(frozen=True, slots=True)
 class Levelled:
-    """A layer and what brings it to the stack's level: ``image * scale + offset``.
+    """A layer and what brings it to the stack's level: ``image * scale + plane``.
 
+    offset : the plane: at the pixel (0, 0), per pixel along x, per pixel along y; electrons
     noise_e : standard deviation of its background after that
     """
 
     image: Rows
     weight: Rows
     scale: float
-    offset: float
+    offset: tuple[float, float, float]
     noise_e: float
+
+    def values(self, rows: slice) -> NDArray[np.float32]:
+        """Rows at the stack's level; what has no weight is there too."""
+        y0, y1, _ = rows.indices(self.weight.shape[0])
+        plane = np.asarray(self.image[rows], np.float32) * np.float32(self.scale)
+        level, along_x, along_y = self.offset
+        plane += (level + along_y * np.arange(y0, y1)).astype(np.float32)[:, None]
+        if along_x:
+            plane += (along_x * np.arange(plane.shape[1])).astype(np.float32)
+        return plane
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
     """What a layer's pixels are judged by.
 
-    level : (ny, nx) median of some layers, NaN where they have no data
+    level : (ny, nx) median of some layers, NaN where fewer than three layers have data
     leeway : (ny, nx) further standard deviation that changing seeing brings, electrons
     background_e : the sky in ``level``
     variance : of ``level``, in units of a layer's
@@ -66,49 +80,67 @@ class Expected:
     variance: float
 
 
-@dataclass(slots=True)
-class Judged:
-    """A layer's weight by rows, 0 where the layer is an outlier; counts them as rows are read.
+class Verdict(IntEnum):
+    """What is said of one value of a layer."""
 
-    A value is one when it differs from the expected by more than `OUTLIER_SIGMA` standard
+    NO_DATA = 0
+    KEPT = 1
+    HIGH = 2
+    LOW = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Some rows of a layer: values and weights as they are, and the `Verdict` on each, uint8."""
+
+    image: NDArray[np.float32]
+    weight: NDArray[np.float32]
+    verdict: NDArray[np.uint8]
+
+
+def judge(
+    layer: Levelled, expected: Expected | None, rows: slice, *, crowds_only: bool = False
+) -> Judged:
+    """Judge some rows of a layer.
+
+    A value is an outlier when it differs from the expected by more than `OUTLIER_SIGMA` standard
     deviations of background, photon noise and leeway together. Where several stand together, as
     in a satellite's trail, everything within `_REACH_PX` of them goes too: the trail's wings.
+    Where nothing is expected, nothing is an outlier.
+
+    Parameters
+    ----------
+    expected : from `expect`; None keeps all
+    crowds_only : let single values pass
     """
-
-    layer: Levelled
-    expected: Expected
-    crowds_only: bool = False
-    rejected: int = field(default=0, init=False)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.layer.weight.shape
-
-    def __getitem__(self, rows: slice, /) -> NDArray[np.float32]:
-        y0, y1, _ = rows.indices(self.shape[0])
-        # Crowds are seen across the strip's edges: one reach to find them, one to grow them.
-        first, last = max(y0 - 2 * _REACH_PX, 0), min(y1 + 2 * _REACH_PX, self.shape[0])
-        around = slice(first, last)
-        weight = np.array(self.layer.weight[around], np.float32)
-        apart = np.zeros(weight.shape, np.uint8)
-        _mark(
-            np.ascontiguousarray(self.layer.image[around], np.float32),
-            weight,
-            self.layer.scale,
-            self.layer.offset,
-            self.expected.level[around],
-            self.expected.leeway[around],
-            self.expected.background_e,
-            self.layer.noise_e**2 * (1 + self.expected.variance),
-            OUTLIER_SIGMA,
-            apart,
-        )
-        inner = slice(y0 - first, y1 - first)
-        taken = (_grown(apart, self.crowds_only)[inner] != 0) & (weight[inner] > 0)
-        self.rejected += int(np.count_nonzero(taken))
-        kept = weight[inner]
-        kept[taken] = 0
-        return kept
+    ny = layer.weight.shape[0]
+    y0, y1, _ = rows.indices(ny)
+    # Crowds are seen across the strip's edges: one reach to find them, one to grow them.
+    first, last = max(y0 - 2 * _REACH_PX, 0), min(y1 + 2 * _REACH_PX, ny)
+    around, inner = slice(first, last), slice(y0 - first, y1 - first)
+    if expected is None:
+        around, inner = slice(y0, y1), slice(None)
+    image = np.ascontiguousarray(layer.image[around], np.float32)
+    weight = np.ascontiguousarray(layer.weight[around], np.float32)
+    verdict = np.empty(weight.shape, np.uint8)
+    if expected is None:
+        verdict[:] = weight > 0
+        return Judged(image, weight, verdict)
+    _judge(
+        image,
+        weight,
+        layer.scale,
+        np.array(layer.offset, np.float64),
+        first,
+        expected.level[around],
+        expected.leeway[around],
+        expected.background_e,
+        layer.noise_e**2 * (1 + expected.variance),
+        OUTLIER_SIGMA,
+        crowds_only,
+        verdict,
+    )
+    return Judged(image[inner], weight[inner], verdict[inner])
 
 
 def expect(layers: Sequence[Levelled], background_e: float) -> Expected:
@@ -126,7 +158,8 @@ def expect(layers: Sequence[Levelled], background_e: float) -> Expected:
     """
     chosen = np.unique(np.linspace(0, len(layers) - 1, _PILOT_LAYERS).round().astype(int))
     some = [layers[i] for i in chosen]
-    level = _median(some)
+    others = [layer for i, layer in enumerate(layers) if i not in set(chosen)]
+    level = _median(some, others)
     noise_e = float(np.median([layer.noise_e for layer in layers]))
     # A median has π/2 of the variance of the mean.
     variance = math.pi / 2 / len(some)
@@ -141,41 +174,69 @@ def expect(layers: Sequence[Levelled], background_e: float) -> Expected:
     return Expected(_without_crowds(some, first), contrast, background_e, variance)
 
 
-def _median(layers: Sequence[Levelled]) -> NDArray[np.float32]:
-    """Median of the layers where they have a weight; NaN where none has."""
-    median = np.empty(layers[0].weight.shape, np.float32)
+def _median(pilots: Sequence[Levelled], others: Sequence[Levelled]) -> NDArray[np.float32]:
+    """Median of the pilots where they have a weight.
+
+    Where fewer than three of them have, as in the tiles of a mosaic, others serve; where fewer
+    than three layers have, it is NaN: nobody could tell which of two is right.
+    """
+    median = np.empty(pilots[0].weight.shape, np.float32)
     for rows in _strips(median.shape):
-        median[rows] = _middle(_values(layers, [layer.weight for layer in layers], rows))
+        values = np.stack([_shown(layer, rows) for layer in pilots])
+        median[rows] = _middle(values)
+        few = (~np.isnan(values)).sum(axis=0) < _LEAST
+        if few.any():
+            median[rows][few] = _middle(_filled_up(values[:, few], few, others, rows))
     return median
 
 
-def _without_crowds(layers: Sequence[Levelled], first: Expected) -> NDArray[np.float32]:
+def _filled_up(
+    values: NDArray[np.float32], where: NDArray[np.bool_], others: Sequence[Levelled], rows: slice
+) -> NDArray[np.float32]:
+    """Values (n, pixels) of which too few are known, with those of other layers put in.
+
+    All NaN where they are too few still.
+    """
+    full = np.concatenate([values, np.full((_LEAST, values.shape[1]), np.nan, np.float32)])
+    full = np.sort(full, axis=0)  # NaN last
+    count = (~np.isnan(full)).sum(axis=0)
+    for layer in others:
+        wanting = count < _LEAST
+        if not wanting.any():
+            break
+        more = _shown(layer, rows)[where]
+        taken = np.flatnonzero(wanting & ~np.isnan(more))
+        full[count[taken], taken] = more[taken]
+        count[taken] += 1
+    full[:, count < _LEAST] = np.nan
+    return full
+
+
+def _without_crowds(pilots: Sequence[Levelled], first: Expected) -> NDArray[np.float32]:
     """The median, taken again where it shows that a layer has a trail.
 
     Under a trail the first median of three layers is the brighter one of the two others.
     """
     median = first.level.copy()
-    judged = [Judged(layer, first, crowds_only=True) for layer in layers]
     for rows in _strips(median.shape):
-        before = [layer.rejected for layer in judged]
-        values = _values(layers, judged, rows)
-        if [layer.rejected for layer in judged] != before:
-            again = np.isnan(values).any(axis=0)
-            median[rows][again] = _middle(values[:, again])
+        judged = [judge(layer, first, rows, crowds_only=True) for layer in pilots]
+        apart = np.array([j.verdict >= Verdict.HIGH for j in judged])
+        again = apart.any(axis=0)
+        if not again.any():
+            continue
+        values = np.stack([_shown(layer, rows)[again] for layer in pilots])
+        values[apart[:, again]] = np.nan
+        known = median[rows][again]
+        fresh = _middle(values)
+        median[rows][again] = np.where(np.isnan(known) | np.isnan(fresh), known, fresh)
     return median
 
 
-def _values(
-    layers: Sequence[Levelled], weights: Sequence[Rows], rows: slice
-) -> NDArray[np.float32]:
-    """The layers' levelled rows, NaN where they have no weight: (n, rows, nx)."""
-    planes = []
-    for layer, weight in zip(layers, weights, strict=True):
-        plane = np.asarray(layer.image[rows], np.float32) * np.float32(layer.scale)
-        plane += np.float32(layer.offset)
-        plane[~(np.asarray(weight[rows]) > 0)] = np.nan
-        planes.append(plane)
-    return np.stack(planes)
+def _shown(layer: Levelled, rows: slice) -> NDArray[np.float32]:
+    """The layer's levelled rows, NaN where it has no weight."""
+    plane = layer.values(rows)
+    plane[~(np.asarray(layer.weight[rows]) > 0)] = np.nan
+    return plane
 
 
 def _middle(values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -214,11 +275,12 @@ def _change(
     for layer in layers:
         parts: list[NDArray[np.float32]] = []
         for rows in _strips(level.shape):
-            here = peaks[rows] & (np.asarray(layer.weight[rows]) > 0)
-            value = np.asarray(layer.image[rows], np.float32)[here] * np.float32(layer.scale)
-            away = value + np.float32(layer.offset) - level[rows][here]
+            here = peaks[rows] & (np.asarray(layer.weight[rows]) > 0) & np.isfinite(level[rows])
+            if not here.any():
+                continue
+            away = layer.values(rows)[here] - level[rows][here]
             parts.append(np.asarray(away / contrast[rows][here], np.float32))
-        relative = np.concatenate(parts)
+        relative = np.concatenate(parts) if parts else np.empty(0, np.float32)
         if relative.size >= _FEW_PEAKS:
             changes.append(float(np.median(np.abs(relative))))
     worst = max(changes, default=_USUAL_CHANGE)
@@ -230,41 +292,48 @@ def _strips(shape: tuple[int, ...]) -> Iterator[slice]:
 
 
 @njit(cache=True, nogil=True)
-def _mark(
+def _judge(
     image: Any,
     weight: Any,
     scale: float,
-    offset: float,
+    offset: Any,
+    first_row: int,
     level: Any,
     leeway: Any,
     background_e: float,
     variance: float,
     sigma: float,
-    apart: Any,
+    crowds_only: bool,
+    verdict: Any,
 ) -> None:
-    """Mark values that stand apart from the expected; where nothing is expected, none does."""
+    """Mark values that stand apart from the expected, and what surrounds those in a crowd."""
+    apart = np.zeros(image.shape, np.uint8)
     for y in range(image.shape[0]):
+        begin = offset[0] + offset[2] * (first_row + y)
         for x in range(image.shape[1]):
+            verdict[y, x] = 0
             if not weight[y, x] > 0:
                 continue
+            verdict[y, x] = 1
             signal = max(level[y, x] - background_e, np.float32(0))
             spread = variance / weight[y, x] + signal * scale + leeway[y, x] * leeway[y, x]
-            miss = image[y, x] * scale + offset - level[y, x]
+            miss = image[y, x] * scale + begin + offset[1] * x - level[y, x]
             if miss * miss > sigma * sigma * spread:
-                apart[y, x] = 1
+                apart[y, x] = 2 if miss > 0 else 3
+    for y, x in zip(*np.nonzero(apart)):  # noqa: B905 - numba knows no strict
+        if not crowds_only:
+            verdict[y, x] = apart[y, x]
+        _spread_out(apart, y, x, verdict)
 
 
 @njit(cache=True, nogil=True)
-def _grown(apart: Any, crowds_only: bool) -> Any:
-    """The marked pixels, and what surrounds those that stand in a crowd."""
-    ny, nx = apart.shape
-    grown = np.zeros_like(apart) if crowds_only else apart.copy()
-    for y in range(ny):
-        for x in range(nx):
-            if apart[y, x] == 0:
-                continue
-            top, bottom = max(y - _REACH_PX, 0), min(y + _REACH_PX + 1, ny)
-            left, right = max(x - _REACH_PX, 0), min(x + _REACH_PX + 1, nx)
-            if apart[top:bottom, left:right].sum() >= _CROWD:
-                grown[top:bottom, left:right] = 1
-    return grown
+def _spread_out(apart: Any, y: int, x: int, verdict: Any) -> None:
+    """Where a marked value stands in a crowd, what surrounds it goes with it."""
+    top, bottom = max(y - _REACH_PX, 0), min(y + _REACH_PX + 1, apart.shape[0])
+    left, right = max(x - _REACH_PX, 0), min(x + _REACH_PX + 1, apart.shape[1])
+    if np.count_nonzero(apart[top:bottom, left:right]) < _CROWD:
+        return
+    for v in range(top, bottom):
+        for u in range(left, right):
+            if verdict[v, u] == 1:
+                verdict[v, u] = apart[y, x]

@@ -3,9 +3,8 @@
 import math
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from astropy.io import fits
@@ -15,23 +14,24 @@ from numpy.typing import NDArray
 
 from astro_assets.errors import NotSolved
 from astro_assets.imaging.background import background
-from astro_assets.imaging.bayer import debayer
+from astro_assets.imaging.bayer import DEBAYERED_NOISE, cells_of, debayer
+from astro_assets.imaging.drizzle import Mosaic
 from astro_assets.imaging.grid import Grid, common_grid
 from astro_assets.imaging.photometry import limiting_magnitude, zero_point
 from astro_assets.imaging.solve import refine
 from astro_assets.imaging.stack import Layer, Stacked, stack
 from astro_assets.imaging.stars import find_stars, seeing
-from astro_assets.imaging.warp import warp
+from astro_assets.imaging.warp import EXCLUDED, Warped, warp
 from astro_assets.settings import Solving
 from astro_assets.steps import colour, provenance, solve, versions
 from astro_assets.steps.catalogue import index_choices, index_stars
 from astro_assets.steps.inventory import STACK_STATE
 from astro_assets.steps.pool import map_frames
+from astro_assets.steps.scratch import put_aside, put_share_aside
 from astro_assets.steps.summary import Summary
 from astro_assets.store import ImageFile, Store, read_image, write_image, write_json
 
 BAYER_CHANNELS = ("R", "G", "B")
-Pixel = TypeVar("Pixel", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,7 @@ def stack_session(store: Store, source: str, session: str, solving: Solving) -> 
             "filters": ", ".join(sorted(made)) or "none: no frame was accepted",
             **{f"noise_e_{name}": round(noise_e(s.weight), 3) for name, s in made.items()},
             **{f"outlier_pixels_{name}": sum(s.rejected) for name, s in made.items()},
+            **{f"bayer_{name}": s.method for name, s in made.items() if s.method},
         },
         digest=digest,
         path=folder,
@@ -123,51 +124,63 @@ def _stack_channels(
         def layers(light: _Light) -> dict[str, Layer]:
             scale = flux_scale(reference.header, light.header)
             name = f"{scratch}/{light.path.stem}"
-            return {
-                channel: _layer(image, mask, light.wcs, grid, scale, f"{name}.{channel}")
-                for channel, (image, mask) in _planes(light).items()
-            }
+            if "BAYERPAT" in light.header:
+                return _bayer_layers(light, grid, scale, name)
+            return {_filter(light.header): _layer(light, grid, scale, name)}
 
         warped = map_frames(layers, lights)
         for channel in warped[0]:
-            yield channel, stack([of_light[channel] for of_light in warped])
+            yield channel, stack([of_light[channel] for of_light in warped], grid)
 
 
-def _layer(
-    image: NDArray[np.float32],
-    mask: NDArray[np.uint8],
-    wcs: WCS,
-    grid: Grid,
-    scale: float,
-    scratch: str,
-) -> Layer:
-    sky = background(image, mask)
-    warped = warp(image, mask, wcs, grid)
-    return Layer(
-        image=_scratch(Path(f"{scratch}.image"), warped.image),
-        weight=_scratch(Path(f"{scratch}.weight"), warped.weight),
-        mask=_scratch(Path(f"{scratch}.mask"), warped.mask),
-        background_e=sky.median_e * warped.area,
-        noise_e=sky.rms_e * math.sqrt(warped.area),
-        scale=scale,
+def _layer(light: _Light, grid: Grid, scale: float, scratch: str) -> Layer:
+    file = read_image(light.path)
+    mask = file.mask if file.mask is not None else np.zeros(file.image.shape, np.uint8)
+    sky = background(file.image, mask)
+    return _put_aside(
+        warp(file.image, mask, light.wcs, grid), sky.median_e, sky.rms_e, light, scale, scratch
     )
 
 
-def _planes(light: _Light) -> dict[str, tuple[NDArray[np.float32], NDArray[np.uint8]]]:
-    """Image and mask of each channel: three of a Bayer frame, one of any other."""
+def _bayer_layers(light: _Light, grid: Grid, scale: float, scratch: str) -> dict[str, Layer]:
+    """A layer for each colour, debayered, with the raw pixels for the drizzle beside it."""
     file = read_image(light.path)
     mask = file.mask if file.mask is not None else np.zeros(file.image.shape, np.uint8)
-    if "BAYERPAT" not in light.header:
-        return {_filter(light.header): (file.image, mask)}
-    rgb, masks = debayer(file.image, mask, light.header["BAYERPAT"])
-    return {name: (rgb[i], masks[i]) for i, name in enumerate(BAYER_CHANNELS)}
+    pattern = light.header["BAYERPAT"]
+    raw = np.where((mask & EXCLUDED) == 0, file.image, np.float32(np.nan))
+    pixels = put_aside(Path(f"{scratch}.raw"), raw)
+    rgb, masks = debayer(file.image, mask, pattern)
+    layers = {}
+    for index, name in enumerate(BAYER_CHANNELS):
+        cells = cells_of(pattern, name)
+        skies = [background(file.image[y::2, x::2], mask[y::2, x::2]) for y, x in cells]
+        level_e = float(np.mean([sky.median_e for sky in skies]))
+        rms_e = float(np.mean([sky.rms_e for sky in skies]))
+        mosaic = Mosaic(pixels, light.wcs, cells, rms_e)
+        warped = warp(rgb[index], masks[index], light.wcs, grid)
+        layer = _put_aside(
+            warped, level_e, rms_e * DEBAYERED_NOISE[len(cells)], light, scale, f"{scratch}.{name}"
+        )
+        layers[name] = replace(
+            layer,
+            mosaic=mosaic,
+            independent_noise_e=mosaic.independent_noise_e * math.sqrt(warped.area),
+        )
+    return layers
 
 
-def _scratch(path: Path, image: NDArray[Pixel]) -> NDArray[Pixel]:
-    """The image in a file, from which the combination reads the rows that it needs."""
-    mapped = np.memmap(path, dtype=image.dtype, mode="w+", shape=image.shape)
-    mapped[:] = image
-    return mapped
+def _put_aside(
+    warped: Warped, level_e: float, noise_e: float, light: _Light, scale: float, scratch: str
+) -> Layer:
+    return Layer(
+        image=put_aside(Path(f"{scratch}.image"), warped.image),
+        weight=put_share_aside(Path(f"{scratch}.weight"), warped.weight),
+        mask=put_aside(Path(f"{scratch}.mask"), warped.mask),
+        background_e=level_e * warped.area,
+        noise_e=noise_e * math.sqrt(warped.area),
+        scale=scale,
+        exposure_s=float(light.header.get("EXPTIME") or 0.0),
+    )
 
 
 def clearest(headers: Sequence[fits.Header]) -> int:
@@ -196,6 +209,9 @@ def _header(
     header["AAREF"] = provenance.fits_text(reference.path.stem)  # the scale is this frame's
     header["BKGNOISE"] = (noise_e(stacked.weight), "[e-] noise of the background")
     header["BKGLEVEL"] = (stacked.background_e, "[e-] level of the background")
+    if stacked.method:
+        header["AABAYER"] = (stacked.method.split(":")[0], "how colours came onto the grid")
+        provenance.note(header, stacked.method)
     starts = [str(li.header["DATE-OBS"]) for li in lights if li.header.get("DATE-OBS")]
     if starts:
         header["DATE-OBS"] = (min(starts), "UTC, start of the first frame")
@@ -211,9 +227,20 @@ def _write(path: Path, stacked: Stacked, header: fits.Header) -> None:
             image=stacked.image,
             header=header,
             mask=stacked.mask,
-            planes={"WEIGHT": stacked.weight, "COUNT": stacked.count},
+            planes=planes_of(stacked),
         ),
     )
+
+
+def planes_of(stacked: Stacked) -> dict[str, NDArray[np.generic]]:
+    """What a stack or composite tells of each of its pixels beside the value."""
+    return {
+        "WEIGHT": stacked.weight,
+        "COUNT": stacked.count,
+        "EXPOSURE": stacked.exposure_s,
+        "REJ_LOW": stacked.low,
+        "REJ_HIGH": stacked.high,
+    }
 
 
 def _depth(header: fits.Header, stacked: Stacked, grid: Grid, solving: Solving) -> None:

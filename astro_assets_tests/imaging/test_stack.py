@@ -7,7 +7,8 @@ import sep
 from astro_assets.errors import NothingToDo
 from astro_assets.imaging.grid import common_grid
 from astro_assets.imaging.mask import MaskBit
-from astro_assets.imaging.stack import Layer, Stacked, stack, well_covered
+from astro_assets.imaging.coverage import well_covered
+from astro_assets.imaging.stack import Layer, Stacked, stack
 from astro_assets.imaging.warp import warp
 from astro_assets_tests.imaging._sky import spread_stars, star_field, tan
 
@@ -233,11 +234,3 @@ def test_warped_and_stacked_stars_have_their_flux_and_place(seed: int):
     assert np.sqrt(np.mean((measured / flux - 1)[bright] ** 2)) < 0.012
     cx, cy, _ = sep.winpos(clean, x, y, 1.3)
     assert np.sqrt(np.mean(np.hypot(cx - x, cy - y)[bright] ** 2)) < 0.05
-
-
-def test_the_well_covered_part_leaves_out_thin_edges_and_nothing_else():
-    weight = np.zeros(SHAPE, np.float32)
-    weight[10:390, 20:480] = 1
-    weight[30:370, 40:460] = 5
-    assert well_covered(weight) == (slice(30, 370), slice(40, 460))
-    assert well_covered(np.zeros(SHAPE, np.float32)) == (slice(0, 400), slice(0, 500))

@@ -15,7 +15,8 @@ from astro_assets.imaging.color import compose
 from astro_assets.imaging.grid import Grid, common_grid
 from astro_assets.imaging.mask import MaskBit
 from astro_assets.imaging.solve import Hint, refine, solve
-from astro_assets.imaging.stack import Layer, Stacked, stack, well_covered
+from astro_assets.imaging.coverage import well_covered
+from astro_assets.imaging.stack import Layer, Stacked, stack
 from astro_assets.imaging.stars import find_stars, seeing
 from astro_assets.imaging.stretch import SKY_GREY, autostretch
 from astro_assets.imaging.warp import Warped, warp

@@ -1,0 +1,61 @@
+"""The part of a stack that is worth showing.
+
+What belongs here: the rectangle that frames cover well. What does not: the picture (`color`,
+`stretch`).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+_HALF = 0.5
+"""of the typical weight, and more: well covered"""
+_GOOD = 0.9
+"""of a cell's pixels well covered: the cell is, so that a bad column's traces do not count"""
+_CELLS = 400
+"""along the longer side, at most"""
+
+
+def well_covered(weight: NDArray[np.float32]) -> tuple[slice, slice]:
+    """Rows and columns of the largest rectangle that frames cover well: what a picture shows.
+
+    Frames that lie turned to one another leave empty corners and thin edges; none of them is in
+    it.
+
+    Parameters
+    ----------
+    weight : (ny, nx), of a `Stacked`
+    """
+    ny, nx = weight.shape
+    seen = weight[weight > 0]
+    if seen.size == 0:
+        return slice(0, ny), slice(0, nx)
+    good = weight >= np.float32(np.median(seen) * _HALF)
+    side = max(1, -(-max(ny, nx) // _CELLS))
+    rows, columns = ny // side, nx // side
+    cells = good[: rows * side, : columns * side].reshape(rows, side, columns, side)
+    y0, y1, x0, x1 = _largest_rectangle(cells.mean(axis=(1, 3)) >= _GOOD)
+    if (y1 - y0) * (x1 - x0) == 0:
+        return slice(0, ny), slice(0, nx)
+    return slice(y0 * side, y1 * side), slice(x0 * side, x1 * side)
+
+
+def _largest_rectangle(good: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    """First and one past the last row, then column, of the largest rectangle of True.
+
+    The largest under the histogram of heights above each row, with a stack of open bars.
+    """
+    best = (0, 0, 0, 0)
+    most = 0
+    heights = np.zeros(good.shape[1] + 1, int)
+    for y, row in enumerate(good):
+        heights[:-1] = np.where(row, heights[:-1] + 1, 0)
+        open_bars: list[tuple[int, int]] = []
+        for x, height in enumerate(heights.tolist()):
+            begin = x
+            while open_bars and open_bars[-1][1] >= height:
+                begin, bar = open_bars.pop()
+                if bar * (x - begin) > most:
+                    most = bar * (x - begin)
+                    best = (y + 1 - bar, y + 1, begin, x)
+            open_bars.append((begin, height))
+    return best

@@ -1,0 +1,137 @@
+"""The sky of many layers brought to one level by the places that they share.
+
+What belongs here: the plane that each layer needs. What does not: a layer's own sky
+(`background`), gradients that all layers have in common.
+
+A layer's own estimate of its sky holds what its tile of a mosaic is full of; where tiles overlap,
+the same sky is in both. The planes are those for which the layers differ least from their mean
+(least squares; the means are eliminated, so that there are three unknowns per layer).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from astro_assets.imaging.outliers import Levelled
+
+_BLOCK_PX = 32
+_EVERY = 4
+"""every so manieth row and column of a block tells its level"""
+_ROUNDS = 3
+_CLIP_SIGMA = 3.0
+_LEAST_BLOCKS = 12
+"""that a layer shares with others before a slope of it is believed"""
+_PRIOR = np.array([1e-6, 3e-3, 3e-3])
+"""Weights of "no change" beside a block's: what nothing ties keeps its own level."""
+
+Plane = tuple[float, float, float]
+_Array = NDArray[np.float64]
+
+
+def shared_levels(layers: Sequence[Levelled]) -> list[Plane]:
+    """For each layer the plane to be added: at the pixel (0, 0), per pixel along x, along y.
+
+    The planes' weighted mean is zero; a layer that overlaps with no other gets none.
+
+    Parameters
+    ----------
+    layers : brought to one level by their own skies
+    """
+    if len(layers) < 2:
+        return [(0.0, 0.0, 0.0)] * len(layers)
+    blocks = np.stack([_block_levels(layer) for layer in layers])
+    n, rows, columns = blocks.shape
+    weights = np.array([layer.noise_e for layer in layers]) ** -2.0
+    weights /= weights.mean()
+    basis = _basis(rows, columns)
+    values = np.nan_to_num(blocks.reshape(n, -1).astype(np.float64))
+    used = _shared(np.isfinite(blocks.reshape(n, -1)))
+    planes = np.zeros((n, 3))
+    for _ in range(_ROUNDS):
+        if not used.any():
+            break
+        planes = _solved(values, used * weights[:, None], weights, basis)
+        levelled = values + planes @ basis
+        residual = levelled - _means(levelled, used * weights[:, None])
+        spread = 1.4826 * float(np.median(np.abs(residual[used])))
+        used = _shared(used & (np.abs(residual) <= _CLIP_SIGMA * spread + 1e-9))
+    return [_per_pixel(plane, rows, columns) for plane in planes]
+
+
+def _block_levels(layer: Levelled) -> NDArray[np.float32]:
+    """Medians of the layer's blocks; NaN where less than half of one has data."""
+    ny, nx = layer.weight.shape
+    rows, columns = -(-ny // _BLOCK_PX), -(-nx // _BLOCK_PX)
+    levels = np.full((rows, columns), np.nan, np.float32)
+    width = columns * (_BLOCK_PX // _EVERY)
+    for row in range(rows):
+        strip = slice(row * _BLOCK_PX, min((row + 1) * _BLOCK_PX, ny))
+        seen = np.asarray(layer.weight[strip])[::_EVERY, ::_EVERY] > 0
+        if not seen.any():
+            continue
+        values = np.where(seen, layer.values(strip)[::_EVERY, ::_EVERY], np.inf)
+        padded = np.full((values.shape[0], width), np.inf, np.float32)
+        padded[:, : values.shape[1]] = values
+        cells = padded.reshape(values.shape[0], columns, -1).swapaxes(0, 1).reshape(columns, -1)
+        cells.sort(axis=1)
+        count = np.isfinite(cells).sum(axis=1)
+        full = 2 * count >= (_BLOCK_PX // _EVERY) ** 2
+        middle = cells[np.arange(columns), np.maximum(count - 1, 0) // 2]
+        upper = cells[np.arange(columns), np.minimum(count // 2, cells.shape[1] - 1)]
+        levels[row, full] = ((middle + upper) / 2)[full]
+    return levels
+
+
+def _shared(used: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Of the blocks that are used those that at least two layers have."""
+    return np.asarray(used & (used.sum(axis=0) >= 2))
+
+
+def _basis(rows: int, columns: int) -> _Array:
+    """1, x and y at the blocks' centres, from −1 to 1 across the grid: (3, blocks)."""
+    y, x = np.mgrid[:rows, :columns]
+    return np.stack(
+        [
+            np.ones(rows * columns),
+            (2 * x.ravel() + 1) / columns - 1,
+            (2 * y.ravel() + 1) / rows - 1,
+        ]
+    )
+
+
+def _means(values: _Array, weights: _Array) -> _Array:
+    total = weights.sum(axis=0)
+    return np.asarray((weights * values).sum(axis=0) / np.where(total > 0, total, 1))
+
+
+def _solved(values: _Array, weights: _Array, layer_weights: _Array, basis: _Array) -> _Array:
+    """The planes (n, 3): normal equations after the blocks' means are eliminated."""
+    n = len(values)
+    total = np.maximum(weights.sum(axis=0), 1e-300)
+    share = weights / total
+    away = weights * (values - _means(values, weights))
+    matrix = np.empty((3, n, 3, n))
+    right = np.empty((3, n))
+    for k in range(3):
+        right[k] = -(away @ basis[k])
+        for m in range(3):
+            both = basis[k] * basis[m]
+            matrix[k, :, m, :] = -(weights * both) @ share.T
+            matrix[k, np.arange(n), m, np.arange(n)] += weights @ both
+    blocks = np.count_nonzero(weights, axis=1)
+    # By weight, so that where all overlap the weighted mean stays what it was.
+    prior = _PRIOR[:, None] * layer_weights
+    prior[1:, blocks < _LEAST_BLOCKS] = 1e9
+    system = matrix.reshape(3 * n, 3 * n) + np.diag(prior.ravel())
+    planes = np.linalg.solve(system, right.ravel()).reshape(3, n).T
+    return np.asarray(planes)
+
+
+def _per_pixel(plane: _Array, rows: int, columns: int) -> Plane:
+    """From the basis' units, −1 to 1, to pixels."""
+    level, along_x, along_y = plane
+    per_x, per_y = 2 * along_x / (columns * _BLOCK_PX), 2 * along_y / (rows * _BLOCK_PX)
+    # The pixel (0, 0) lies half a pixel within the edge at −1.
+    start = level - along_x - along_y + (per_x + per_y) / 2
+    return float(start), float(per_x), float(per_y)
