@@ -9,7 +9,7 @@ from astropy.wcs import WCS
 
 from astro_assets import __version__
 from astro_assets.imaging.color import compose
-from astro_assets.imaging.stack import well_covered
+from astro_assets.imaging.coverage import well_covered
 from astro_assets.steps import pictures
 from astro_assets.store import ImageFile, read_image
 
