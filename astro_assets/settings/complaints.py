@@ -5,6 +5,7 @@ What belongs here: wording. What does not: what is right (`models`).
 
 import difflib
 from pathlib import Path
+from typing import get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -96,8 +97,12 @@ def _kind_of(model: type[BaseModel]) -> str:
 def _keys_at(model: type[BaseModel] | None, path: list[str]) -> list[str]:
     """The keys that are allowed in the table at ``path`` below ``model``."""
     for part in path:
+        if part.isdigit():  # the number in a list of tables
+            continue
         field = model.model_fields.get(part) if model else None
         annotation = field.annotation if field else None
+        # tuple[Model, ...]
+        annotation = next(iter(get_args(annotation)), annotation)
         model = (
             annotation
             if isinstance(annotation, type) and issubclass(annotation, BaseModel)

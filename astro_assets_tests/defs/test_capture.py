@@ -140,23 +140,6 @@ def said(result: dg.ExecuteInProcessResult) -> dict[str, object]:
     return {name: value.value for name, value in output.metadata.items()}
 
 
-def test_the_run_shows_what_is_up_and_the_moon(
-    pi: SimulatedObservatory, instance: DagsterInstance
-) -> None:
-    with pi:
-        file = settings_for(pi).file
-        wish = '\n[[sources.plan]]\ntarget = "M 42"\nexposure_s = 10\nmin_altitude_deg = 30\n'
-        file.write_text(file.read_text() + wish)
-        shown = said(arm(load_settings(file), instance))
-        (plan,) = (pi.root / "served/pi/plans").glob("*.json")
-    assert "| M 42 | 23:2" in str(shown["plan"])
-    assert "Moon: 83% lit" in str(shown["plan"])
-    assert shown["moon_illuminated"] == pytest.approx(0.83, abs=0.01)
-    (item,) = json.loads(plan.read_text())["items"]
-    assert (item["target"], item["exposure_s"]) == ("M 42", 10)
-    assert item["begin_utc"].startswith("2026-11-20T23:2")
-
-
 def test_each_pi_has_its_own_twilight(settings_of: Given) -> None:
     """In a night of June at 52° north it gets dark for one, and not for the other."""
     text = elsewhere(52.0, 5.1, "Europe/Amsterdam")
@@ -193,6 +176,23 @@ def test_arming_brings_the_frames_and_twice_is_harmless(
         assert len(session.files) == 6
         assert said(arm(settings, instance))["state"] == "already armed"
         assert lights(settings) == found
+
+
+def test_the_run_shows_what_is_up_and_the_moon(
+    pi: SimulatedObservatory, instance: DagsterInstance
+) -> None:
+    with pi:
+        file = settings_for(pi).file
+        wish = '\n[[sources.plan]]\ntarget = "M 42"\nexposure_s = 10\nmin_altitude_deg = 30\n'
+        file.write_text(file.read_text() + wish)
+        shown = said(arm(load_settings(file), instance))
+        (plan,) = (pi.root / "served/pi/plans").glob("*.json")
+    assert "| M 42 | 23:2" in str(shown["plan"])
+    assert "Moon: 83% lit" in str(shown["plan"])
+    assert shown["moon_illuminated"] == pytest.approx(0.83, abs=0.01)
+    (item,) = json.loads(plan.read_text())["items"]
+    assert (item["target"], item["exposure_s"]) == ("M 42", 10)
+    assert item["begin_utc"].startswith("2026-11-20T23:2")
 
 
 def test_a_pi_that_is_off_is_a_sentence(
