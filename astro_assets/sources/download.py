@@ -134,7 +134,7 @@ class PartFile:
             self._version = version
         return self.received
 
-    def write(self, chunk: bytes) -> int:
+    def write(self, chunk: bytes | memoryview) -> int:
         flow = self._flow
         flow.halt.check()
         with storage_failures(self.path):

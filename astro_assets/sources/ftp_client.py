@@ -9,6 +9,7 @@ import hashlib
 import logging
 import socket
 import ssl
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -31,7 +32,10 @@ log = logging.getLogger(__name__)
 LISTING_TIMEOUT_S = 10
 DATA_TIMEOUT_S = 30
 ANONYMOUS = "anonymous"
-_CHUNK = 2**16
+_CHUNK = 2**20
+"""What is handed on at once: a thread that stops for each small piece waits for the others."""
+_LATEST_S = 0.25
+"""or what came within this time, so that a slow server's progress is seen"""
 _OF_THE_FILE = ("501", "550", "551", "553")
 """Refusals that mean this one file; any other is about the connection or the log-in."""
 _HANGS_UP = "421"
@@ -170,20 +174,22 @@ def begun(client: ftplib.FTP, command: str, timeout_s: float, offset: int = 0) -
     return connection
 
 
-def drained(client: ftplib.FTP, connection: socket.socket, take: Callable[[bytes], object]) -> str:
+def drained(
+    client: ftplib.FTP, connection: socket.socket, take: Callable[[memoryview], object]
+) -> str:
     """Hand on all bytes, up to a clean end of data. Returns the final reply, a good one.
 
-    What came before a fault is handed on too.
+    What came before a fault is handed on too. ``take`` is given memory that is used again.
     """
     buffer = memoryview(bytearray(_CHUNK))
-    filled = 0
+    filled, due = 0, time.monotonic() + _LATEST_S
     try:
-        # TLS gives 16 KiB at a time: too little for all that is done with a chunk.
         while size := connection.recv_into(buffer[filled:]):
             filled += size
-            if filled == _CHUNK:
-                filled = 0
-                take(bytes(buffer))
+            if filled == _CHUNK or time.monotonic() >= due:
+                full, filled = filled, 0
+                take(buffer[:full])
+                due = time.monotonic() + _LATEST_S
         if isinstance(connection, ssl.SSLSocket):
             # The other side has said its good-bye; whether it waits for ours does not matter.
             with suppress(OSError, ValueError):
@@ -192,7 +198,7 @@ def drained(client: ftplib.FTP, connection: socket.socket, take: Callable[[bytes
     finally:
         connection.close()
         if filled:
-            take(bytes(buffer[:filled]))
+            take(buffer[:filled])
     return client.voidresp()
 
 

@@ -81,8 +81,8 @@ class Sink(Protocol):
         int : where to continue: the bytes that are here already of this very version, else 0
         """
 
-    def write(self, chunk: bytes) -> int:
-        """Take the next bytes."""
+    def write(self, chunk: bytes | memoryview) -> int:
+        """Take the next bytes; the memory that they are in is used again afterwards."""
 
 
 class Transport(Protocol):

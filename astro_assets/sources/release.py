@@ -211,7 +211,7 @@ class _Second:
         self.received = 0
         return 0
 
-    def write(self, chunk: bytes) -> int:
+    def write(self, chunk: bytes | memoryview) -> int:
         self._hash.update(chunk)
         self.received += len(chunk)
         self._throttle.take(len(chunk))

@@ -133,7 +133,7 @@ class Kept(bytearray):
         self.clear()
         return 0
 
-    def write(self, chunk: bytes) -> int:
+    def write(self, chunk: bytes | memoryview) -> int:
         self += chunk
         return len(chunk)
 

@@ -163,7 +163,7 @@ def test_a_file_that_grows_while_it_is_copied(tmp_path: Path) -> None:
     path = put(tmp_path / "a.fits", frame(1))
 
     class Growing(Kept):
-        def write(self, chunk: bytes) -> int:
+        def write(self, chunk: bytes | memoryview) -> int:
             with path.open("ab") as file:
                 file.write(b"more")
             return super().write(chunk)

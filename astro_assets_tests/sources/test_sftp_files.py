@@ -41,7 +41,7 @@ class Continued(Kept):
         self.version, self.began_at = version, len(self)
         return self.began_at
 
-    def write(self, chunk: bytes) -> int:
+    def write(self, chunk: bytes | memoryview) -> int:
         self._meanwhile()
         return super().write(chunk)
 

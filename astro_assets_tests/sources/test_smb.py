@@ -105,7 +105,7 @@ class Changing(Kept):
         super().__init__()
         self._path = path
 
-    def write(self, chunk: bytes) -> int:
+    def write(self, chunk: bytes | memoryview) -> int:
         self._path.write_bytes(CONTENT + b"more")
         return super().write(chunk)
 
@@ -165,7 +165,7 @@ class Breaking(Kept):
         super().__init__()
         self._happens = happens
 
-    def write(self, chunk: bytes) -> int:
+    def write(self, chunk: bytes | memoryview) -> int:
         self._happens()  # type: ignore[operator]
         return super().write(chunk)
 
