@@ -11,6 +11,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from astro_assets.imaging.threads import over_rows
+
 _CLIP_SIGMA = 3.0
 _ROUNDS = 5
 _FEW_PIXELS = 20
@@ -49,7 +51,12 @@ def local_sky(
     """
     level = np.zeros(len(x))
     error = np.zeros(len(x))
-    _rings(signal, hidden, x, y, inner_px, outer_px, level, error)
+    over_rows(
+        lambda first, last: _rings(
+            signal, hidden, x, y, inner_px, outer_px, first, last, level, error
+        ),
+        len(x),
+    )
     return LocalSky(level, error)
 
 
@@ -61,12 +68,14 @@ def _rings(
     y: Any,
     inner_px: float,
     outer_px: float,
+    first: int,
+    last: int,
     level: Any,
     error: Any,
 ) -> None:
     reach = int(outer_px) + 1
     values = np.empty((2 * reach + 1) ** 2, np.float32)
-    for star in range(len(x)):
+    for star in range(first, last):
         n = _ring(signal, hidden, x[star], y[star], inner_px, outer_px, reach, values)
         if n >= _FEW_PIXELS:
             level[star], error[star] = _clipped_mean(values[:n])
@@ -98,13 +107,41 @@ def _ring(
 
 @njit(cache=True, nogil=True)
 def _clipped_mean(values: Any) -> Any:
-    """Mean and its error of the values within 3σ of their median."""
-    kept = values
+    """Mean and its error of the values within 3σ of their median. Sorts ``values``."""
+    values.sort()
+    first, last = 0, len(values)
     for _ in range(_ROUNDS):
-        middle = np.median(kept)
-        limit = _CLIP_SIGMA * 1.4826 * np.median(np.abs(kept - middle))
-        near = kept[np.abs(kept - middle) <= limit]
-        if len(near) == len(kept) or len(near) < _FEW_PIXELS:
+        middle = _middle(values, first, last)
+        limit = _CLIP_SIGMA * 1.4826 * _deviation(values, first, last, middle)
+        left, right = first, last
+        while values[left] < middle - limit:
+            left += 1
+        while values[right - 1] > middle + limit:
+            right -= 1
+        if right - left == last - first or right - left < _FEW_PIXELS:
             break
-        kept = near
+        first, last = left, right
+    kept = values[first:last]
     return kept.mean(), kept.std() / np.sqrt(len(kept))
+
+
+@njit(cache=True, nogil=True)
+def _middle(values: Any, first: int, last: int) -> float:
+    n = last - first
+    return 0.5 * (float(values[first + (n - 1) // 2]) + float(values[first + n // 2]))
+
+
+@njit(cache=True, nogil=True)
+def _deviation(values: Any, first: int, last: int, middle: float) -> float:
+    """Median distance from ``middle`` of sorted values: the nearest half is a run of them."""
+    left, right = first, last - 1
+    n = last - first
+    outermost = 0.0
+    for _ in range(n - (n - 1) // 2):
+        low, high = middle - values[left], values[right] - middle
+        outermost = max(low, high)
+        if low > high:
+            left += 1
+        else:
+            right -= 1
+    return float(outermost)

@@ -14,6 +14,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from astro_assets.imaging.threads import over_rows
+
 _MAX_ITERATIONS = 40
 _MAX_SIGMA_PX = 15.0
 _MIN_SIGMA_PX = 0.25
@@ -67,12 +69,11 @@ def adaptive_moments(
     image : (ny, nx) float32, electrons above the sky
     x, y, sigma_px : (n,) 0-based positions and first guesses of the size
     """
-    found, ok = _measure_all(
-        np.ascontiguousarray(image, dtype=np.float32),
-        np.ascontiguousarray(x, dtype=np.float64),
-        np.ascontiguousarray(y, dtype=np.float64),
-        np.clip(sigma_px, 0.8, _MAX_SIGMA_PX).astype(np.float64),
-    )
+    image = np.ascontiguousarray(image, dtype=np.float32)
+    x, y = (np.ascontiguousarray(places, dtype=np.float64) for places in (x, y))
+    start = np.clip(sigma_px, 0.8, _MAX_SIGMA_PX).astype(np.float64)
+    found, ok = np.empty((5, x.size)), np.zeros(x.size, dtype=np.bool_)
+    over_rows(lambda first, last: _measure_all(image, x, y, start, first, last, found, ok), x.size)
     return Moments(found[0], found[1], found[2], found[3], found[4], ok)
 
 
@@ -143,12 +144,9 @@ def _measure_one(image, x, y, sigma):  # type: ignore[no-untyped-def]  # pragma:
 
 
 @njit(cache=True, nogil=True)
-def _measure_all(image, x, y, sigma):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Every star: (5, n) of x, y, xx, yy, xy, and whether it settled."""
-    found = np.empty((5, x.size))
-    ok = np.zeros(x.size, dtype=np.bool_)
-    for star in range(x.size):
+def _measure_all(image, x, y, sigma, first, last, found, ok):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """The stars from ``first`` to ``last``: x, y, xx, yy, xy into ``found`` (5, n), and ``ok``."""
+    for star in range(first, last):
         ok[star], found[0, star], found[1, star], found[2, star], found[3, star], found[4, star] = (
             _measure_one(image, x[star], y[star], sigma[star])
         )
-    return found, ok

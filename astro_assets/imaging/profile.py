@@ -5,8 +5,10 @@ of an aperture. What does not: measuring single stars (`moments`, `stars`).
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
@@ -20,76 +22,71 @@ _REACH_SIGMA = 5.0
 _MIN_STARS = 3
 _OWN_SCATTER = 0.01
 """What neighbours and the pixel grid do to a star's growth, however bright it is."""
+_PIXEL_VARIANCE = 1 / 12
+_POINT = 0.5 / np.sqrt(3.0)
+"""A pixel's mean is that of the four points so far from its middle (Gauss and Legendre's)."""
+_ROOM = 20_000
+"""pixels that take part in the fit, at most"""
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
     """A Moffat profile (Moffat 1969, A&A 3, 455).
 
-    fwhm_per_sigma : FWHM in units of the stars' adaptive sigmas
+    fwhm_per_sigma : FWHM, as recorded, in units of the stars' adaptive sigmas
     beta : exponent; above 10 it is nearly a Gaussian
+    sharpness : FWHM before the light fell onto pixels over that recorded
     """
 
     fwhm_per_sigma: float
     beta: float
+    sharpness: float = 1.0
 
     def share_within(self, radius_fwhm: float) -> float:
-        """Share of a star's light inside a radius in units of the FWHM."""
+        """Share of a star's light inside a radius in units of the recorded FWHM."""
         fwhm_in_alpha = 2 * np.sqrt(2 ** (1 / self.beta) - 1)
-        return float(1 - (1 + (radius_fwhm * fwhm_in_alpha) ** 2) ** (1 - self.beta))
+        radius = radius_fwhm * fwhm_in_alpha / self.sharpness
+        return float(1 - (1 + radius**2) ** (1 - self.beta))
 
 
 def common_profile(
-    signal: NDArray[np.float32], shapes: Moments, model: NDArray[np.intp]
+    signal: NDArray[np.float32],
+    shapes: Moments,
+    model: NDArray[np.intp],
+    *,
+    level_e: NDArray[np.float64] | float = 0.0,
+    noise_e: NDArray[np.float64] | float = 0.0,
 ) -> Profile:
-    """Fit one profile to the stars ``model`` (indices into ``shapes``).
+    """Fit one profile to the stars ``model`` (indices into ``shapes``, brightest first).
 
-    Each star is scaled by its own size and height. With fewer than three such stars the profile is
-    taken as Gaussian.
+    Each star has its own height and ellipse; what they share is how far the profile reaches in
+    units of the ellipse, and its exponent. The profile is averaged over each pixel, so that also
+    stars of 1.5 px are right. With fewer than three such stars it is taken as Gaussian.
 
     Parameters
     ----------
     signal : (ny, nx) float32, electrons above the sky
+    level_e : what is left of the sky around each star of ``shapes``
+    noise_e : of one pixel there; fainter stars count for less
     """
     if len(model) < _MIN_STARS:
         return Profile(GAUSSIAN_FWHM, _GAUSSIAN_BETA)
-    samples = [_radii_and_values(signal, shapes, int(star)) for star in model]
-    radius = np.concatenate([r for r, _ in samples])
-    value = np.concatenate([v for _, v in samples])
+    around = [np.broadcast_to(np.asarray(v, float), shapes.x.shape) for v in (level_e, noise_e)]
+    samples = _samples(signal, shapes, model, *around)
 
     def off(parameters: NDArray[np.float64]) -> NDArray[np.float64]:
-        height, alpha, beta = parameters
-        return np.asarray(height * (1 + (radius / alpha) ** 2) ** -beta - value)
+        return np.asarray(_residuals(parameters[0], parameters[1], *samples))
 
     fit = least_squares(
-        off, [1.0, 2.0, 3.5], bounds=([0.5, 0.5, 1.2], [2.0, 12.0, _GAUSSIAN_BETA]),
-        loss="soft_l1", f_scale=0.02,
-    )  # fmt: skip
-    _, alpha, beta = fit.x
-    fwhm = float(np.clip(2 * alpha * np.sqrt(2 ** (1 / beta) - 1), 1.6, 2.8))
-    return Profile(fwhm, float(beta))
-
-
-def _radii_and_values(
-    signal: NDArray[np.float32], shapes: Moments, star: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Pixels of one star: elliptical radius in sigmas, value over the height of its Gaussian."""
-    x, y = shapes.x[star], shapes.y[star]
-    xx, yy, xy = shapes.xx[star], shapes.yy[star], shapes.xy[star]
-    reach = int(_REACH_SIGMA * np.sqrt(max(xx, yy))) + 1
-    column, row = round(x), round(y)
-    part = signal[
-        max(0, row - reach) : row + reach + 1, max(0, column - reach) : column + reach + 1
-    ]
-    dy, dx = np.mgrid[0 : part.shape[0], 0 : part.shape[1]].astype(float)
-    dx += max(0, column - reach) - x
-    dy += max(0, row - reach) - y
-    det = xx * yy - xy**2
-    r2 = (yy * dx**2 + xx * dy**2 - 2 * xy * dx * dy) / det
-    weight = np.exp(-0.5 * r2)
-    height = float((weight * part).sum() / (weight**2).sum())
-    near = r2 < _REACH_SIGMA**2
-    return np.sqrt(r2[near]), part[near].astype(float) / height
+        off, [2.0, 3.5], bounds=([0.5, 1.2], [12.0, _GAUSSIAN_BETA]), loss="soft_l1", f_scale=0.02
+    )
+    alpha, beta = fit.x
+    per_sigma = alpha * 2 * np.sqrt(2 ** (1 / beta) - 1)
+    sigma_px = float(np.median(shapes.sigma_px[model]))
+    sharp_px = per_sigma * _without_pixel(sigma_px**2)
+    recorded_px = _recorded_fwhm(sharp_px, beta)
+    fwhm_per_sigma = float(np.clip(recorded_px / sigma_px, 1.6, 2.8))
+    return Profile(fwhm_per_sigma, float(beta), float(sharp_px / recorded_px))
 
 
 def growth(
@@ -112,3 +109,85 @@ def growth(
     # Each value stands for the middle of its weight, so that equal weights give the median.
     middle = np.interp(reached[-1] / 2, reached - weight[order] / 2, ratio[order])
     return float(np.clip(middle, 1.0, 1.4))
+
+
+def _without_pixel(variance_px2: float) -> float:
+    """Sigma of a star before the light fell onto pixels."""
+    return float(np.sqrt(max(variance_px2 - _PIXEL_VARIANCE, 0.3 * variance_px2)))
+
+
+def _samples(
+    signal: NDArray[np.float32],
+    shapes: Moments,
+    model: NDArray[np.intp],
+    level_e: NDArray[np.float64],
+    noise_e: NDArray[np.float64],
+) -> tuple[NDArray[Any], ...]:
+    """All pixels of the stars: star, offsets in x and y, value; the stars' inverse ellipses (n, 3)
+    and noises (n,).
+    """
+    parts: list[tuple[NDArray[Any], ...]] = []
+    ellipses: list[tuple[float, float, float]] = []
+    taken = 0
+    for star in model:
+        xx, yy = (max(v[star] - _PIXEL_VARIANCE, 0.3 * v[star]) for v in (shapes.xx, shapes.yy))
+        xy = float(np.clip(shapes.xy[star], -0.9 * np.sqrt(xx * yy), 0.9 * np.sqrt(xx * yy)))
+        det = xx * yy - xy**2
+        reach = int(_REACH_SIGMA * np.sqrt(max(shapes.xx[star], shapes.yy[star]))) + 1
+        column, row = round(shapes.x[star]), round(shapes.y[star])
+        left, top = max(0, column - reach), max(0, row - reach)
+        part = signal[top : row + reach + 1, left : column + reach + 1]
+        dy, dx = np.mgrid[0 : part.shape[0], 0 : part.shape[1]].astype(float)
+        dx += left - shapes.x[star]
+        dy += top - shapes.y[star]
+        near = (yy * dx**2 + xx * dy**2 - 2 * xy * dx * dy) / det < _REACH_SIGMA**2
+        number = np.full(int(near.sum()), len(ellipses))
+        parts.append((number, dx[near], dy[near], part[near] - level_e[star]))
+        ellipses.append((yy / det, xx / det, xy / det))
+        taken += len(number)
+        if taken > _ROOM and len(ellipses) >= _MIN_STARS:
+            break
+    columns = [np.concatenate([part[i] for part in parts]) for i in range(4)]
+    return (*columns, np.array(ellipses), noise_e[model[: len(ellipses)]])
+
+
+@njit(cache=True, nogil=True)
+def _residuals(
+    alpha: float, beta: float, star: Any, dx: Any, dy: Any, value: Any, ellipses: Any, noise: Any
+) -> Any:
+    """Model less value in units of each star's height, which is the one that fits it best.
+
+    Those of stars that drown in noise are made smaller.
+    """
+    count = len(ellipses)
+    model = np.empty(len(star))
+    over, under = np.zeros(count), np.zeros(count)
+    for k in range(len(star)):
+        a, b, c = ellipses[star[k], 0], ellipses[star[k], 1], ellipses[star[k], 2]
+        total = 0.0
+        for v in (dy[k] - _POINT, dy[k] + _POINT):
+            for u in (dx[k] - _POINT, dx[k] + _POINT):
+                r2 = a * u * u + b * v * v - 2 * c * u * v
+                total += (1 + r2 / (alpha * alpha)) ** -beta
+        model[k] = 0.25 * total
+        over[star[k]] += model[k] * value[k]
+        under[star[k]] += model[k] * model[k]
+    for k in range(len(star)):
+        height = max(over[star[k]] / under[star[k]], 1e-9)
+        trust = 1 / np.sqrt(1 + (noise[star[k]] / (_OWN_SCATTER * height)) ** 2)
+        model[k] = trust * (model[k] - value[k] / height)
+    return model
+
+
+def _recorded_fwhm(fwhm_px: float, beta: float) -> float:
+    """FWHM of a round Moffat profile after the average over a pixel, mean of two directions."""
+    alpha2 = fwhm_px**2 / (4 * (2 ** (1 / beta) - 1))
+    points = (np.arange(8) + 0.5) / 8 - 0.5
+    radius = np.linspace(0.3, 1.0, 281) * np.hypot(fwhm_px, 1.0)
+    widths = []
+    for cos, sin in ((1.0, 0.0), (np.sqrt(0.5), np.sqrt(0.5))):
+        x = (np.append(0, radius) * cos)[:, None, None] + points
+        y = (np.append(0, radius) * sin)[:, None, None] + points[:, None]
+        height = ((1 + (x**2 + y**2) / alpha2) ** -beta).mean(axis=(1, 2))
+        widths.append(np.interp(-0.5, -height[1:] / height[0], radius))
+    return 2 * float(np.mean(widths))

@@ -1,7 +1,7 @@
 """A star field to measure on, apart from the simulated observatory: Moffat stars, sky, noise.
 
-Each pixel is the mean of a 3 × 3 grid of points of the profile, so that the truth is known to
-better than what the tests ask for.
+Each pixel is the mean of a grid of points of the profile, finer for sharper stars, so that the truth
+is known to better than what the tests ask for.
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ def draw(
     *,
     seed: int,
     shape: tuple[int, int] = SHAPE,
-    fwhm_px: float = 3.0,
+    fwhm_px: float | NDArray[np.float64] = 3.0,
     beta: float = 3.5,
     elongation: float = 1.0,
     angle_deg: float = 0.0,
@@ -38,15 +38,21 @@ def draw(
     read_noise_e: float = 5.0,
     saturation_e: float = np.inf,
 ) -> Field:
-    """Stars of these positions and fluxes, with photon and read noise."""
+    """Stars of these positions and fluxes, with photon and read noise.
+
+    ``fwhm_px`` is that of the profile before it falls onto pixels (`recorded_fwhm`), for all stars
+    or for each.
+    """
     rng = np.random.default_rng(seed)
     truth = np.full(shape, float(sky_e))
     stretch = np.sqrt(elongation)
-    alpha = fwhm_px / (2 * np.sqrt(2 ** (1 / beta) - 1))
-    reach = int(12 * fwhm_px * stretch)
-    steps = (np.arange(3) - 1) / 3
     cos, sin = np.cos(np.radians(angle_deg)), np.sin(np.radians(angle_deg))
-    for sx, sy, flux in zip(x, y, flux_e, strict=True):
+    widths = np.broadcast_to(np.asarray(fwhm_px, float), np.shape(x))
+    for sx, sy, flux, width in zip(x, y, flux_e, widths, strict=True):
+        alpha = width / (2 * np.sqrt(2 ** (1 / beta) - 1))
+        reach = int(12 * width * stretch)
+        fine_n = max(3, 2 * int(np.ceil(5 * stretch / width)) + 1)
+        steps = (np.arange(fine_n) - fine_n // 2) / fine_n
         rows = np.arange(max(0, round(sy) - reach), min(shape[0], round(sy) + reach + 1))
         columns = np.arange(max(0, round(sx) - reach), min(shape[1], round(sx) + reach + 1))
         if not len(rows) or not len(columns):
@@ -55,11 +61,32 @@ def draw(
         dx = (columns[:, None] + steps - sx).ravel()[None, :]
         along, across = (cos * dx + sin * dy) / stretch, (-sin * dx + cos * dy) * stretch
         fine = (1 + (along**2 + across**2) / alpha**2) ** -beta * (beta - 1) / (np.pi * alpha**2)
-        stamp = fine.reshape(len(rows), 3, len(columns), 3).mean(axis=(1, 3))
+        stamp = fine.reshape(len(rows), fine_n, len(columns), fine_n).mean(axis=(1, 3))
         truth[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] += flux * stamp
     image = rng.poisson(truth) + rng.normal(0, read_noise_e, shape)
     mask = np.where(image >= saturation_e, 4, 0).astype(np.uint8)
     return Field(np.minimum(image, saturation_e).astype(np.float32), mask, x, y, flux_e)
+
+
+def recorded_fwhm(fwhm_px: float, beta: float = 3.5) -> float:
+    """FWHM of a round star as recorded: the profile averaged over a pixel, without noise."""
+    alpha = fwhm_px / (2 * np.sqrt(2 ** (1 / beta) - 1))
+    fine = 1 / 64
+    side = np.arange(-0.5 + fine / 2, 0.5, fine)
+
+    def height(at_px: float, turned: float) -> float:
+        x, y = at_px * np.cos(turned), at_px * np.sin(turned)
+        return float(((1 + ((x + side) ** 2 + (y + side[:, None]) ** 2) / alpha**2) ** -beta).mean())
+
+    half = height(0.0, 0.0) / 2
+    radii = []
+    for turned in np.radians([0.0, 22.5, 45.0]):
+        low, high = 0.0, 2 * fwhm_px + 2
+        for _ in range(40):
+            middle = (low + high) / 2
+            low, high = (middle, high) if height(middle, turned) > half else (low, middle)
+        radii.append(low)
+    return 2 * float(np.mean(radii))
 
 
 def scatter(
