@@ -101,7 +101,7 @@ def _keys_at(model: type[BaseModel] | None, path: list[str]) -> list[str]:
             continue
         field = model.model_fields.get(part) if model else None
         annotation = field.annotation if field else None
-        # tuple[Model, ...]
+        # of many, the one that they all are
         annotation = next(iter(get_args(annotation)), annotation)
         model = (
             annotation
