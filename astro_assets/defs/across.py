@@ -40,7 +40,7 @@ def across_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         from astro_assets.steps.composite import compose_target
 
         with translated(context):
-            return materialized(compose_target(store, context.partition_key))
+            return materialized(compose_target(store, context.partition_key, settings.grids))
 
     @dg.asset(
         name="frames",

@@ -34,10 +34,12 @@ def lane_assets(
 
     watch : shows how far a download is, where there is a terminal
     """
-    recipe = recipe_of(source)
+    recipe = recipe_of(source, settings.site)
     store = Store(settings.root)
     fetch = _fetcher(source, settings, watch)
-    calibrations = [] if recipe.arrives_calibrated else _calibration_assets(source, store, fetch)
+    calibrations = (
+        [] if recipe.arrives_calibrated else _calibration_assets(source, store, recipe, fetch)
+    )
     return [*calibrations, *_session_assets(source, settings, store, recipe, fetch)]
 
 
@@ -132,14 +134,16 @@ def _session_assets(
 
         return _run(
             context,
-            lambda: stack_session(store, name, context.partition_key, settings.solving),
+            lambda: stack_session(
+                store, name, context.partition_key, settings.solving, settings.grids
+            ),
         )
 
     return [raw_lights, calibrated, solved, stacked]
 
 
 def _calibration_assets(
-    source: SourceSettings, store: Store, fetch: Fetch
+    source: SourceSettings, store: Store, recipe: Recipe, fetch: Fetch
 ) -> list[dg.AssetsDefinition]:
     name = source.name
 
@@ -155,7 +159,7 @@ def _calibration_assets(
     def raw_calibrations(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         return fetch(context)
 
-    combined = [_master_asset(source, store, kind) for kind in CALIBRATION_KINDS]
+    combined = [_master_asset(source, store, recipe, kind) for kind in CALIBRATION_KINDS]
 
     @dg.asset(
         key=[name, "bad_pixel_map"],
@@ -175,7 +179,9 @@ def _calibration_assets(
     return [raw_calibrations, *combined, bad_pixel_map]
 
 
-def _master_asset(source: SourceSettings, store: Store, kind: FrameKind) -> dg.AssetsDefinition:
+def _master_asset(
+    source: SourceSettings, store: Store, recipe: Recipe, kind: FrameKind
+) -> dg.AssetsDefinition:
     name = source.name
     needed = {
         FrameKind.BIAS: [],
@@ -201,7 +207,9 @@ def _master_asset(source: SourceSettings, store: Store, kind: FrameKind) -> dg.A
 
         return _run(
             context,
-            lambda: make_master(store, name, context.partition_key, kind, source.gain_e_per_adu),
+            lambda: make_master(
+                store, name, context.partition_key, kind, source.gain_e_per_adu, recipe
+            ),
         )
 
     return master

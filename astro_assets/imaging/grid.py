@@ -36,9 +36,12 @@ def common_grid(
     *,
     reference: int = 0,
     orientation: Literal["reference", "north"] = "reference",
+    scale_arcsec: float | None = None,
+    centre_deg: tuple[float, float] | None = None,
+    size_px: tuple[int, int] | None = None,
     max_pixels: int = MAX_PIXELS,
 ) -> Grid:
-    """A TAN grid that holds all frames, at their median pixel scale.
+    """A TAN grid that holds all frames, at their median pixel scale, unless something is given.
 
     East lies to the left of north whatever the camera's parity, so that no picture is mirrored.
 
@@ -47,6 +50,9 @@ def common_grid(
     wcss, shapes : one per frame; shapes are (ny, nx)
     reference : index of the frame whose y axis is the grid's, when ``orientation`` says so
     orientation : ``north`` puts north up instead
+    scale_arcsec : of a pixel
+    centre_deg : right ascension and declination of the projection's centre
+    size_px : width and height, about the centre; then it need not hold all frames
     max_pixels : the largest grid that is made
 
     Raises
@@ -62,13 +68,37 @@ def common_grid(
             f"{len(far)} of {len(wcss)} frames lie more than {MAX_SEPARATION_DEG:g} degrees from "
             "the others: leave them out, or give them a target name of their own"
         )
-    centres = _centres(wcss, shapes)
-    scale_deg = float(np.median([np.sqrt(proj_plane_pixel_area(wcs)) for wcs in wcss]))
-    wcs = _tan(_middle(centres), scale_deg, 0.0)
+    centre = _middle(_centres(wcss, shapes)) if centre_deg is None else centre_deg
+    scale_deg = (
+        float(np.median([np.sqrt(proj_plane_pixel_area(wcs)) for wcs in wcss]))
+        if scale_arcsec is None
+        else scale_arcsec / 3600
+    )
+    wcs = _tan(centre, scale_deg, 0.0)
     if orientation == "reference":
         angle = _up_angle(wcss[reference], shapes[reference], wcs)
-        wcs = _tan(_middle(centres), scale_deg, angle)
-    return _fitted(wcs, wcss, shapes, max_pixels)
+        wcs = _tan(centre, scale_deg, angle)
+    if size_px is None:
+        return _fitted(wcs, wcss, shapes, max_pixels)
+    nx, ny = size_px
+    return _placed(wcs, ((nx + 1) / 2, (ny + 1) / 2), (ny, nx), max_pixels)
+
+
+def touches(wcs: WCS, shape: tuple[int, int], grid: Grid) -> bool:
+    """Whether a frame has some of its pixels on the grid, or the grid some of its own in it."""
+    ny, nx = grid.shape
+    with np.errstate(invalid="ignore"):
+        on_grid = _within(_border(wcs, shape, grid.wcs), grid.shape)
+        in_frame = _within(_border(grid.wcs, (ny, nx), wcs), shape)
+    return on_grid or in_frame
+
+
+def _within(points: NDArray[Any], shape: tuple[int, int]) -> bool:
+    """Whether the span of a border reaches into an image of this shape."""
+    if not np.isfinite(points).all():
+        return False
+    low, high = points.min(axis=0), points.max(axis=0)
+    return bool((high >= 0).all() and low[0] <= shape[1] - 1 and low[1] <= shape[0] - 1)
 
 
 def strays(
@@ -138,16 +168,22 @@ def _fitted(
     low = np.floor(corners.min(axis=0))
     high = np.ceil(corners.max(axis=0))
     nx, ny = (int(n) for n in high - low + 1)
+    return _placed(wcs, wcs.wcs.crpix - low, (ny, nx), max_pixels)
+
+
+def _placed(wcs: WCS, crpix: Any, shape: tuple[int, int], max_pixels: int) -> Grid:
+    """The projection with its centre at this pixel (counted from 1) of a grid of this shape."""
+    ny, nx = shape
     if nx * ny > max_pixels:
         raise FramesApart(
             f"the frames span {nx} × {ny} pixels, more than one picture may have: reduce them "
             "under several target names"
         )
-    fitted = wcs.deepcopy()
-    fitted.wcs.crpix = wcs.wcs.crpix - low
-    fitted.wcs.set()
-    fitted.array_shape = (ny, nx)
-    return Grid(fitted, (ny, nx))
+    placed = wcs.deepcopy()
+    placed.wcs.crpix = crpix
+    placed.wcs.set()
+    placed.array_shape = (ny, nx)
+    return Grid(placed, (ny, nx))
 
 
 def _border(frame: WCS, shape: tuple[int, int], wcs: WCS) -> NDArray[Any]:
@@ -162,4 +198,4 @@ def _border(frame: WCS, shape: tuple[int, int], wcs: WCS) -> NDArray[Any]:
             np.column_stack([np.full_like(y, nx - 1), y]),
         ]
     )
-    return np.asarray(wcs.all_world2pix(frame.all_pix2world(edge, 0), 0))
+    return np.asarray(wcs.all_world2pix(frame.all_pix2world(edge, 0), 0, quiet=True))

@@ -3,6 +3,7 @@
 Read once, at the edge, and handed down. What does not belong here: what the settings are used for.
 """
 
+from astro_assets.settings.grids import GridWish
 from astro_assets.settings.models import Limits, Settings, Site, Solving, Watch
 from astro_assets.settings.reading import (
     DEFAULT_FILE,
@@ -30,6 +31,7 @@ __all__ = [
     "SETTINGS_VARIABLE",
     "DwarfSource",
     "FolderSource",
+    "GridWish",
     "ItelescopeSource",
     "Limits",
     "OftenOff",

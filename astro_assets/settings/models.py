@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from astro_assets.errors import SettingsError
+from astro_assets.settings.grids import GridWish
 from astro_assets.settings.secrets import Secrets
 from astro_assets.settings.sources import SourceSettings
 from astro_assets.settings.types import LocalPath, Strict
@@ -74,6 +75,7 @@ class Settings(BaseModel):
     watch: Watch = Watch()
     limits: Limits = Limits()
     solving: Solving = Solving()
+    grids: tuple[GridWish, ...] = ()
     sources: tuple[SourceSettings, ...] = ()
     problems: tuple[SettingsError, ...] = ()
     secrets: Secrets = Field(repr=False)
@@ -101,4 +103,5 @@ class FileContent(Strict):
     watch: Watch = Watch()
     limits: Limits = Limits()
     solving: Solving = Solving()
+    grids: tuple[GridWish, ...] = ()
     sources: list[dict[str, object]] = Field(default_factory=list)

@@ -56,6 +56,10 @@ def load_settings(file: Path | None = None) -> Settings:
         solving=Solving(
             index_folders=tuple(here / folder for folder in outer.solving.index_folders)
         ),
+        grids=tuple(
+            grid.model_copy(update={"like": here / grid.like}) if grid.like else grid
+            for grid in outer.grids
+        ),
         sources=sources,
         problems=problems,
         secrets=Secrets({**_dotenv(here / ".env"), **os.environ}, file),

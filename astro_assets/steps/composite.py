@@ -3,6 +3,7 @@
 One more night costs one more stack, not all frames again.
 """
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +11,20 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 from astropy.wcs import WCS
+from numpy.typing import NDArray
 
 from astro_assets.errors import NothingToDo
-from astro_assets.imaging.color import channel_of
-from astro_assets.imaging.grid import Grid, common_grid
+from astro_assets.imaging.filters import channel_of
+from astro_assets.imaging.grid import Grid
+from astro_assets.imaging.nearest import nearest
 from astro_assets.imaging.stack import Layer, stack
 from astro_assets.imaging.warp import warp
+from astro_assets.settings import GridWish
 from astro_assets.steps import colour, provenance
+from astro_assets.steps.gridding import grid_of, wish_for
 from astro_assets.steps.inventory import COMPOSITE_STATE, stacks, targets
-from astro_assets.steps.stack import channel_files, clearest, flux_scale, noise_e
+from astro_assets.steps.scratch import put_aside
+from astro_assets.steps.stack import channel_files, clearest, flux_scale, noise_e, planes_of
 from astro_assets.steps.summary import Summary
 from astro_assets.store import ImageFile, Store, read_image, write_image, write_json
 
@@ -32,8 +38,12 @@ class _Input:
     header: fits.Header
 
 
-def compose_target(store: Store, target: str) -> Summary:
+def compose_target(store: Store, target: str, grids: Sequence[GridWish] = ()) -> Summary:
     """Combine all session stacks of a target, channel by channel, and in colour.
+
+    Parameters
+    ----------
+    grids : what the settings wish for
 
     Raises
     ------
@@ -49,10 +59,11 @@ def compose_target(store: Store, target: str) -> Summary:
         for s in sessions
         for path in channel_files(store.stacks(s["source"], s["session"])).values()
     ]
-    grid = common_grid(
+    grid = grid_of(
         [WCS(i.header) for i in inputs],
         [(i.header["NAXIS2"], i.header["NAXIS1"]) for i in inputs],
-        orientation="north",
+        wish_for(target, grids),
+        "north",
     )
     digest = targets(store)[target]
     for stale in folder.glob("*.fits"):
@@ -93,7 +104,13 @@ def _combine(
 ) -> None:
     headers = [item.header for item in inputs]
     reference = headers[clearest(headers)]
-    combined = stack([_layer(item, grid, flux_scale(reference, item.header)) for item in inputs])
+    with tempfile.TemporaryDirectory(prefix=".warped-", dir=path.parent) as scratch:
+        combined = stack(
+            [
+                _layer(item, grid, flux_scale(reference, item.header), f"{scratch}/{number}")
+                for number, item in enumerate(inputs)
+            ]
+        )
     header = grid.wcs.to_header()
     header["OBJECT"] = target
     header["FILTER"] = channel
@@ -116,24 +133,33 @@ def _combine(
             image=combined.image,
             header=header,
             mask=combined.mask,
-            planes={"WEIGHT": combined.weight},
+            planes=planes_of(combined),
         ),
     )
 
 
-def _layer(item: _Input, grid: Grid, scale: float) -> Layer:
+def _layer(item: _Input, grid: Grid, scale: float, scratch: str) -> Layer:
     """A session's stack on the composite's grid; where it is shallow it weighs less."""
     file = read_image(item.path)
     wcs = WCS(item.header)
-    depth = file.planes["WEIGHT"]
+    deepest = file.planes["WEIGHT"].max()
     mask = file.mask if file.mask is not None else np.zeros(file.image.shape, np.uint8)
     warped = warp(file.image, mask, wcs, grid)
-    relative = warp((depth / np.float32(depth.max())).astype(np.float32), None, wcs, grid)
+    relative = nearest((file.planes["WEIGHT"] / deepest).astype(np.float32), wcs, grid)
     return Layer(
-        image=warped.image,
-        weight=np.clip(relative.image, 0, 1) * warped.weight,
-        mask=warped.mask,
+        image=put_aside(Path(f"{scratch}.image"), warped.image),
+        weight=put_aside(Path(f"{scratch}.weight"), relative * warped.weight),
+        mask=put_aside(Path(f"{scratch}.mask"), warped.mask),
         background_e=float(item.header["BKGLEVEL"]) * warped.area,
-        noise_e=float(np.sqrt(warped.area / depth.max())),
+        noise_e=float(np.sqrt(warped.area / deepest)),
         scale=scale,
+        exposure_s=put_aside(Path(f"{scratch}.exposure"), nearest(_exposures(file), wcs, grid)),
     )
+
+
+def _exposures(file: ImageFile) -> NDArray[np.float32]:
+    """Exposure time of each pixel; of stacks that do not tell it from their counts."""
+    if "EXPOSURE" in file.planes:
+        return np.asarray(file.planes["EXPOSURE"], np.float32)
+    exposure_s = np.float32(file.header.get("EXPTIME", 0.0))
+    return np.asarray(file.planes["COUNT"].astype(np.float32) * exposure_s)

@@ -16,15 +16,16 @@ from astro_assets.errors import NotSolved
 from astro_assets.imaging.background import background
 from astro_assets.imaging.bayer import DEBAYERED_NOISE, cells_of, debayer
 from astro_assets.imaging.drizzle import Mosaic
-from astro_assets.imaging.grid import Grid, common_grid
+from astro_assets.imaging.grid import Grid
 from astro_assets.imaging.photometry import limiting_magnitude, zero_point
 from astro_assets.imaging.solve import refine
 from astro_assets.imaging.stack import Layer, Stacked, stack
 from astro_assets.imaging.stars import find_stars, seeing
 from astro_assets.imaging.warp import EXCLUDED, Warped, warp
-from astro_assets.settings import Solving
+from astro_assets.settings import GridWish, Solving
 from astro_assets.steps import colour, provenance, solve, versions
 from astro_assets.steps.catalogue import index_choices, index_stars
+from astro_assets.steps.gridding import grid_of, wish_for
 from astro_assets.steps.inventory import STACK_STATE
 from astro_assets.steps.pool import map_frames
 from astro_assets.steps.scratch import put_aside, put_share_aside
@@ -50,11 +51,14 @@ class _Light:
         return self.header["NAXIS2"], self.header["NAXIS1"]
 
 
-def stack_session(store: Store, source: str, session: str, solving: Solving) -> Summary:
+def stack_session(
+    store: Store, source: str, session: str, solving: Solving, grids: Sequence[GridWish] = ()
+) -> Summary:
     """Lay a session's accepted frames onto one grid and combine them, filter by filter.
 
     With no accepted frame there is no image, and ``stack.json`` says so.
     """
+    wish = wish_for(session.split("_")[1], grids)
     folder = store.stacks(source, session)
     folder.mkdir(parents=True, exist_ok=True)
     lights = [
@@ -62,11 +66,13 @@ def stack_session(store: Store, source: str, session: str, solving: Solving) -> 
         for path in solve.accepted_files(store.solved(source, session))
     ]
     digest = provenance.fingerprint(
-        versions.STACK, *(str(light.header.get(provenance.KEYWORD)) for light in lights)
+        versions.STACK,
+        *([wish.model_dump_json()] if wish else []),
+        *(str(light.header.get(provenance.KEYWORD)) for light in lights),
     )
     for stale in folder.glob("*.fits"):
         stale.unlink()
-    made = _stack_filters(lights, folder, digest, solving) if lights else {}
+    made = _stack_filters(lights, folder, digest, solving, wish) if lights else {}
     picture = colour.write_picture(folder, session) if made else None
     state = {
         "source": source,
@@ -93,9 +99,15 @@ def stack_session(store: Store, source: str, session: str, solving: Solving) -> 
 
 
 def _stack_filters(
-    lights: Sequence[_Light], folder: Path, digest: str, solving: Solving
+    lights: Sequence[_Light],
+    folder: Path,
+    digest: str,
+    solving: Solving,
+    wish: GridWish | None,
 ) -> dict[str, Stacked]:
-    grid = common_grid([light.wcs for light in lights], [light.shape for light in lights])
+    grid = grid_of(
+        [light.wcs for light in lights], [light.shape for light in lights], wish, "reference"
+    )
     by_filter: dict[str, list[_Light]] = {}
     for light in lights:
         by_filter.setdefault(_filter(light.header), []).append(light)
