@@ -4,14 +4,16 @@ A **request** asks for one job on one partition because of one state of its inpu
 **Waves** are lists of requests of which a later one needs what the earlier ones make.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
+from typing import Protocol
 
 from astro_assets.defs import names
 from astro_assets.frame import FrameKind
 from astro_assets.sources.batches import Batch
+from astro_assets.steps import provenance
 
 
 class State(Enum):
@@ -71,38 +73,91 @@ def next_requests(waves: Iterable[Sequence[Request]], states: States) -> Next:
     return Next(launch=(), settled=True)
 
 
+class Chains(Protocol):
+    """What products have been made with, and would be made with now, as a hash.
+
+    Empty for what was never made and for what is as it was first made.
+    """
+
+    def session(self, key: str) -> str: ...
+
+    def master(self, kind: FrameKind, key: str) -> str: ...
+
+    def unlisted(self, listed: Collection[str], kind: FrameKind) -> Iterable[tuple[str, str]]: ...
+
+
 def lane_waves(
-    source: str, batches: Sequence[Batch], cameras: Callable[[], Mapping[str, str]]
+    source: str,
+    batches: Sequence[Batch],
+    cameras: Callable[[], Mapping[str, str]],
+    chains: Chains,
+    listed: Collection[str] | None = None,
 ) -> Iterator[list[Request]]:
     """The waves of one lane: calibrations are fetched, combined kind by kind, then sessions.
 
     cameras : camera configurations that have masters, each with a digest of these; asked for
         when the masters are settled
+    chains : asked for a kind when what it is made with is settled
+    listed : keys of all batches that the source has; without, those of ``batches``
     """
+    everything = {batch.key for batch in batches} if listed is None else set(listed)
     calibrations = [batch for batch in batches if batch.kind is not FrameKind.LIGHT]
-    yield [fetch_request(source, batch) for batch in calibrations]
+    yield [_raw_request(source, batch) for batch in calibrations]
     for kind in (FrameKind.BIAS, FrameKind.DARK, FrameKind.FLAT):
+        known = [(b.key, b.digest, chains.master(kind, b.key)) for b in batches if b.kind is kind]
+        gone = [(key, "", chain) for key, chain in chains.unlisted(everything, kind)]
         yield [
             Request(
-                names.master_job(source, kind), names.master_sets(source, kind), b.key, b.digest
+                names.master_job(source, kind),
+                names.master_sets(source, kind),
+                key,
+                _with(digest, chain),
             )
-            for b in calibrations
-            if b.kind is kind
+            for key, digest, chain in (*known, *gone)
         ]
     if calibrations:
         yield [
             Request(names.bad_pixel_map_job(source), names.cameras(source), camera, digest)
             for camera, digest in cameras().items()
         ]
-    yield [fetch_request(source, batch) for batch in batches if batch.kind is FrameKind.LIGHT]
+    lights = [batch for batch in batches if batch.kind is FrameKind.LIGHT]
+    yield [
+        *(session_request(source, b.key, b.digest, chains.session(b.key)) for b in lights),
+        *(
+            session_request(source, key, "", chain)
+            for key, chain in chains.unlisted(everything, FrameKind.LIGHT)
+        ),
+    ]
 
 
-def fetch_request(source: str, batch: Batch) -> Request:
-    """The request that fetches a batch as it is listed now."""
-    key, digest = batch.key, batch.digest
+def fetch_request(source: str, batch: Batch, chain: str = "") -> Request:
+    """The request that fetches a batch as it is listed now; ``chain`` is of a session."""
     if batch.kind is FrameKind.LIGHT:
-        return Request(names.session_job(source), names.sessions(source), key, digest, _target(key))
-    return Request(names.raw_calibrations_job(source), names.calibration_sets(source), key, digest)
+        return session_request(source, batch.key, batch.digest, chain)
+    return _raw_request(source, batch)
+
+
+def _raw_request(source: str, batch: Batch) -> Request:
+    return Request(
+        names.raw_calibrations_job(source),
+        names.calibration_sets(source),
+        batch.key,
+        batch.digest,
+    )
+
+
+def session_request(source: str, key: str, digest: str, chain: str) -> Request:
+    """The request that takes a session to its stack.
+
+    digest : of what the source lists of it; empty when it lists nothing any more
+    """
+    job, partitions = names.session_job(source), names.sessions(source)
+    return Request(job, partitions, key, _with(digest, chain), _target(key))
+
+
+def _with(digest: str, chain: str) -> str:
+    """The digest of a batch's files, and of what its product is made with beside them."""
+    return provenance.fingerprint(digest, chain) if chain else digest
 
 
 def _target(session: str) -> str:

@@ -134,9 +134,7 @@ def _session_assets(
 
         return _run(
             context,
-            lambda: stack_session(
-                store, name, context.partition_key, settings.solving, settings.grids
-            ),
+            lambda: stack_session(store, name, context.partition_key, settings.solving),
         )
 
     return [raw_lights, calibrated, solved, stacked]

@@ -24,6 +24,8 @@ from astro_assets.settings import OftenOff, Settings, SourceSettings
 from astro_assets.sources.batches import Batch, look
 from astro_assets.sources.cautions import cautions
 from astro_assets.steps import inventory
+from astro_assets.steps.recipe import recipe_of
+from astro_assets.steps.staleness import Staleness
 from astro_assets.store import Store
 
 MOST_RUNS_PER_TICK = 50
@@ -131,15 +133,27 @@ class _Watcher:
         """Ask for runs; what is not asked for at this tick is at a later one."""
         name, instance = self._source.name, context.instance
         history = History(instance, now_utc)
+        chains = Staleness(
+            self._store,
+            name,
+            recipe_of(self._source, self._settings.site),
+            self._source.gain_e_per_adu,
+        )
         finished, remembered = ready(
             batches,
             cursor.seen,
             now_utc,
             timedelta(seconds=self._settings.watch.quiet_s),
-            lambda some: _asked(name, some, history),
+            lambda some: _asked(name, some, history, chains),
         )
         found = next_requests(
-            lane_waves(name, finished, lambda: inventory.cameras(self._store, name)),
+            lane_waves(
+                name,
+                finished,
+                lambda: inventory.cameras(self._store, name),
+                chains,
+                {batch.key for batch in batches},
+            ),
             history.states,
         )
         context.update_cursor(cursor.remembering(remembered).text())
@@ -150,8 +164,13 @@ class _Watcher:
         return dg.SensorResult(run_requests=_launched(found.launch, history, instance))
 
 
-def _asked(source: str, batches: Sequence[Batch], history: History) -> set[str]:
-    requests = {fetch_request(source, batch): batch.key for batch in batches}
+def _asked(source: str, batches: Sequence[Batch], history: History, chains: Staleness) -> set[str]:
+    """Also those that are asked for again since their masters have changed, not their frames."""
+    requests = {
+        fetch_request(source, batch, chain): batch.key
+        for batch in batches
+        for chain in ("", *chains.session_chains(batch.key))
+    }
     attempts = history.attempts(list(requests))
     return {key for request, key in requests.items() if attempts[request]}
 

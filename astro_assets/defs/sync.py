@@ -17,11 +17,13 @@ from astro_assets.defs.absence import absence
 from astro_assets.defs.decide import Request, closing_waves, lane_waves, next_requests
 from astro_assets.defs.history import History, add_partitions, run_tags
 from astro_assets.defs.orphans import end_orphans, process_tags
-from astro_assets.errors import AstroAssetsError, SourceUnreachable
+from astro_assets.errors import AstroAssetsError, BrokenFile, SourceUnreachable
 from astro_assets.settings import OftenOff, Settings, SourceSettings
 from astro_assets.sources.batches import Batch, look
 from astro_assets.sources.cautions import cautions
 from astro_assets.steps import inventory
+from astro_assets.steps.recipe import recipe_of
+from astro_assets.steps.staleness import Staleness
 from astro_assets.store import Store
 
 RUN_CONFIG = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -75,7 +77,10 @@ def sync(
             continue
         missing = absence(source, batches, store, instance, now_utc)
         outcome.notes += [missing] if missing else []
-        _run_lane(source.name, batches, store, history, runner)
+        try:
+            _run_lane(source, settings, batches, store, history, runner)
+        except BrokenFile as error:
+            outcome.failures.append(f"{source.name}: {error}")
     _run_closing(store, history, runner)
     outcome.failures += inventory.damaged(store)
     tell("done", outcome.runs, runner.known)
@@ -83,12 +88,22 @@ def sync(
 
 
 def _run_lane(
-    source: str, batches: Sequence[Batch], store: Store, history: History, runner: "_Runner"
+    source: SourceSettings,
+    settings: Settings,
+    batches: Sequence[Batch],
+    store: Store,
+    history: History,
+    runner: "_Runner",
 ) -> None:
-    def waves() -> Iterator[list[Request]]:
-        return lane_waves(source, batches, lambda: inventory.cameras(store, source))
+    recipe = recipe_of(source, settings.site)
 
-    runner.run_until_settled(source, waves, history)
+    def waves() -> Iterator[list[Request]]:
+        chains = Staleness(store, source.name, recipe, source.gain_e_per_adu)
+        return lane_waves(
+            source.name, batches, lambda: inventory.cameras(store, source.name), chains
+        )
+
+    runner.run_until_settled(source.name, waves, history)
 
 
 def _run_closing(store: Store, history: History, runner: "_Runner") -> None:

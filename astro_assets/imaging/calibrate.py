@@ -32,6 +32,7 @@ class Masters:
     dark_has_bias : the dark still holds the bias
     flat : (ny, nx), relative, median 1
     bad_pixels : (ny, nx) uint8, `MaskBit`, OR-ed into the mask
+    bias_is_off : the frame came without its bias, so neither is taken off again
     """
 
     bias: NDArray[Any] | None = None
@@ -40,6 +41,7 @@ class Masters:
     dark_has_bias: bool = False
     flat: NDArray[Any] | None = None
     bad_pixels: NDArray[np.uint8] | None = None
+    bias_is_off: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +66,9 @@ def calibrate(
     gain_e_per_adu: float,
     saturation_adu: float | None,
     pedestal_adu: float = 0.0,
+    overscan_adu: NDArray[np.float32] | None = None,
 ) -> Calibrated:
-    """``(raw − pedestal − bias − dark · t / t_dark) / flat · gain``, and the mask.
+    """``(raw − overscan − pedestal − bias − dark · t / t_dark) / flat · gain``, and the mask.
 
     Saturation is seen in the raw values. A dark is scaled only once it is free of bias: it came
     so, or the bias is there to be taken off it; and only down, since a dark shorter than the
@@ -80,16 +83,22 @@ def calibrate(
     saturation_adu : raw value from which a pixel is saturated; None when nobody knows
     pedestal_adu : constant that earlier software added to the frame (and not to the masters);
         its size counts, since programs disagree about the sign of PEDESTAL
+    overscan_adu : (ny,), zero level of each row, which the masters' frames have lost likewise
 
     Raises
     ------
     NoMatchingMaster : a master has another size; a dark does not fit the exposure; there is
-        neither bias nor dark to take the bias off before a flat is divided out
+        neither bias nor dark to take the bias off before a flat is divided out; the bias would be
+        taken off twice
     ValueError : the gain is not above zero, or the frame is not 2-d
     """
     _check(raw_adu, masters, gain_e_per_adu)
     plan = _dark_plan(masters, exposure_s)
     offsets_adu, steps = _offsets(masters, plan, pedestal_adu)
+    zero_adu = np.full(raw_adu.shape[0], abs(pedestal_adu), np.float32)
+    if overscan_adu is not None:
+        steps = (f"overscan {float(np.median(overscan_adu)):.1f} ADU", *steps)
+        zero_adu += overscan_adu
     if masters.flat is not None:
         steps += ("flat",)
     if masters.bad_pixels is not None:
@@ -101,7 +110,7 @@ def calibrate(
         offsets_adu,
         _plane(masters.flat),
         _plane(masters.bad_pixels, np.uint8),
-        np.float32(abs(pedestal_adu)),
+        zero_adu,
         np.float32(gain_e_per_adu),
         np.float32(math.inf if saturation_adu is None else saturation_adu),
         image_e,
@@ -139,19 +148,6 @@ def adopt(
     return Calibrated(done.image_e, done.mask, ("adopted as calibrated", *done.steps))
 
 
-def trim_overscan(image: NDArray[Any], top: int, right: int) -> NDArray[Any]:
-    """Without its last ``top`` rows and last ``right`` columns: a view, (ny − top, nx − right).
-
-    Raises
-    ------
-    ValueError : nothing would be left, or a number is below zero
-    """
-    ny, nx = image.shape
-    if not (0 <= top < ny and 0 <= right < nx):
-        raise ValueError(f"cannot trim {top} rows and {right} columns off {nx} × {ny} pixels")
-    return image[: ny - top, : nx - right]
-
-
 @dataclass(frozen=True, slots=True)
 class _DarkPlan:
     """The bias and dark terms: ``bias_factor · bias + dark_factor · dark``."""
@@ -177,7 +173,15 @@ def _check(raw_adu: NDArray[Any], masters: Masters, gain_e_per_adu: float) -> No
                 f"the master {name} has {plane.shape[::-1]} pixels and the frame "
                 f"{raw_adu.shape[::-1]}: take one of the same camera and binning"
             )
-    if masters.flat is not None and masters.bias is None and masters.dark is None:
+    if masters.bias_is_off and (
+        masters.bias is not None or (masters.dark is not None and masters.dark_has_bias)
+    ):
+        raise NoMatchingMaster(
+            "the frame has lost its bias already and would lose it twice: take a dark that is free "
+            "of bias, and no master bias"
+        )
+    bias_stays = masters.bias is None and masters.dark is None and not masters.bias_is_off
+    if masters.flat is not None and bias_stays:
         raise NoMatchingMaster(
             "a flat cannot be divided out while the bias is still in the frame: add a master bias, "
             "or a dark with its bias"
@@ -199,11 +203,11 @@ def _dark_plan(masters: Masters, exposure_s: float) -> _DarkPlan:
         )
     if masters.dark_has_bias:
         return _plan_with_bias_in_dark(masters, exposure_s, factor, same)
-    if masters.bias is None:
+    if masters.bias is None and not masters.bias_is_off:
         raise NoMatchingMaster(
             "the master dark is free of bias, but there is no master bias to go with it: add one"
         )
-    return _DarkPlan(1.0, 1.0 if same else factor)
+    return _DarkPlan(0.0 if masters.bias is None else 1.0, 1.0 if same else factor)
 
 
 def _plan_with_bias_in_dark(
@@ -263,7 +267,7 @@ def _convert(
     offsets: Any,
     flat: Any,
     bad: Any,
-    pedestal: Any,
+    zero: Any,
     gain: Any,
     saturation: Any,
     image: Any,
@@ -277,7 +281,7 @@ def _convert(
             bits = bad[y, x] if bad.size else np.uint8(0)
             if value >= saturation:
                 bits |= _SATURATED
-            value -= pedestal
+            value -= zero[y]
             if offsets.size:
                 value -= offsets[y, x]
             value *= gain

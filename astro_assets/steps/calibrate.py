@@ -3,37 +3,38 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from astropy.io import fits
-from numpy.typing import NDArray
 
 from astro_assets.errors import NothingToDo, Unusable
-from astro_assets.frame import Frame
-from astro_assets.imaging.calibrate import (
-    Calibrated,
-    Masters,
-    adopt,
-    calibrate,
-    trim_overscan,
-)
 from astro_assets.imaging.cosmic_rays import cosmic_rays
 from astro_assets.imaging.mask import MaskBit
 from astro_assets.imaging.repair import interpolate_bad
-from astro_assets.steps import pictures, provenance, versions
+from astro_assets.steps import circumstances, made_with, pictures, provenance, versions
 from astro_assets.steps.calibrated_header import calibrated_header
-from astro_assets.steps.inputs import OpenedFrame, RawFrame, open_raw, quarantined, raw_frames
-from astro_assets.steps.matching import MasterFile, Matched, masters, match
+from astro_assets.steps.correct import adopts, electrons, status, variance
+from astro_assets.steps.detector import Detector, describe_detector, detector_of, doubt
+from astro_assets.steps.inputs import (
+    OpenedFrame,
+    RawFrame,
+    located,
+    open_raw,
+    quarantined,
+    raw_frames,
+)
+from astro_assets.steps.made_with import LEDGER
+from astro_assets.steps.matching import Masters, Matched, masters
+from astro_assets.steps.overscan import without_overscan
 from astro_assets.steps.pool import map_frames
 from astro_assets.steps.recipe import Recipe
+from astro_assets.steps.setup import Setup, setup_of
 from astro_assets.steps.summary import Judgement, Summary
 from astro_assets.store import ImageFile, Store, read_image, whole_file, write_image
 
-LEDGER = "frames.parquet"
-_DEFAULT_READ_NOISE_E = 5.0
+__all__ = ["LEDGER", "Outcome", "calibrate_session"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ class Outcome:
     """What became of one raw frame; ``reason`` is empty when it was calibrated.
 
     remark : what its owner may want to mend, though the frame goes on
+    warnings : in which its masters are not quite right
+    refused : why others were not taken
     """
 
     frame: str
@@ -49,6 +52,8 @@ class Outcome:
     masters: str
     missing: str
     remark: str = ""
+    warnings: str = ""
+    refused: str = ""
 
 
 def calibrate_session(
@@ -62,13 +67,18 @@ def calibrate_session(
     ------
     NothingToDo : the session has no frames
     """
-    raws = raw_frames(store, source, session)
+    raws = located(raw_frames(store, source, session), recipe.place)
     if not raws and not quarantined(store, source, session):
         raise NothingToDo(f"{source}: {session} has no frames")
     folder = store.calibrated(source, session)
-    lane = _Lane(folder, masters(store, source), date.fromisoformat(session[:10]), recipe, gain)
-    outcomes = map_frames(lane.calibrate_one, raws)
+    night = date.fromisoformat(session[:10])
+    inputs = made_with.session_inputs(masters(store, source), recipe, gain)
+    lane = _Lane(folder, inputs.masters, night, recipe, gain)
+    results = map_frames(lane.calibrate_one, raws)
+    outcomes = [outcome for outcome, _ in results]
     _forget_others(folder, {outcome.frame for outcome in outcomes if not outcome.reason})
+    setups = [setup for _, setup in results if setup is not None]
+    made_with.note(folder / made_with.FILE, folder / LEDGER, night, inputs, setups)
     ledger = pd.DataFrame(outcomes, columns=list(Outcome.__dataclass_fields__))
     with whole_file(folder / LEDGER) as part:
         ledger.to_parquet(part, index=False)
@@ -80,106 +90,109 @@ class _Lane:
     """What all frames of the session share."""
 
     folder: Path
-    masters: Sequence[MasterFile]
+    masters: Masters
     night: date
     recipe: Recipe
     gain: float | None
 
-    def calibrate_one(self, raw: RawFrame) -> Outcome:
-        path = self.folder / f"{raw.name}.fits"
+    def calibrate_one(self, raw: RawFrame) -> tuple[Outcome, Setup | None]:
+        """What became of a frame, and its setup if masters are looked for."""
+        setup = None
         try:
-            opened = open_raw(raw)
-            matched = self._match(opened)
-            made_from = provenance.fingerprint(
-                versions.CALIBRATED, raw.sha256, str(self.gain), *(m.digest for m in matched.files)
-            )
-            if not provenance.is_current(path, made_from):
-                self._write(path, raw, opened, matched, made_from)
+            opened = without_overscan(open_raw(raw), self.recipe, raw.path.name)
+            matched = Matched()
+            if not adopts(opened.frame, self.recipe):
+                setup = setup_of(opened.frame, _shape(opened))
+                matched = self.masters.match(setup, self.night)
+            self._require(raw, matched, setup)
+            detector = detector_of(opened, matched, self.recipe, self.gain)
+            self._write_unless_current(raw, opened, matched, detector)
         except Unusable as error:
-            return Outcome(raw.name, str(raw.path), str(error), "", "")
-        return Outcome(
+            return Outcome(raw.name, str(raw.path), str(error), "", ""), setup
+        outcome = Outcome(
             frame=raw.name,
             raw_path=str(raw.path),
             reason="",
             masters=", ".join(m.path.stem for m in matched.files),
             missing="; ".join(matched.missing),
-            remark="; ".join(_remarks(raw, opened)),
+            remark="; ".join(_remarks(raw, opened, doubt(detector, matched))),
+            warnings="; ".join(matched.warnings),
+            refused="; ".join(matched.refused),
         )
+        return outcome, setup
 
-    def _adopts(self, opened: OpenedFrame) -> bool:
-        return self.recipe.arrives_calibrated or {"D", "F"} <= set(opened.frame.calibration_status)
+    def _require(self, raw: RawFrame, matched: Matched, setup: Setup | None) -> None:
+        """Refuse a frame for which a master is missing that its source may not do without."""
+        if setup is None:
+            return
+        for kind in self.recipe.required_masters:
+            there = getattr(matched, kind) is not None
+            within_dark = kind == "bias" and matched.dark is not None
+            done = kind[0].upper() in setup.corrected
+            if not (there or within_dark or done):
+                why = [s for s in matched.missing if f"master {kind}" in s]
+                raise Unusable(
+                    f"{raw.path.name}: {(why or [f'no master {kind}'])[0]}, and its source "
+                    "requires one (required_masters): add such frames to the source"
+                )
 
-    def _status(self, opened: OpenedFrame, matched: Matched) -> str:
-        """CALSTAT: what has been corrected, by the provider or here."""
-        if self._adopts(opened):
-            return opened.frame.calibration_status or "BDF"
-        bias = matched.bias is not None or matched.dark is not None
-        parts = {"B": bias, "D": matched.dark is not None, "F": matched.flat is not None}
-        return "".join(letter for letter, done in parts.items() if done)
-
-    def _match(self, opened: OpenedFrame) -> Matched:
-        if self._adopts(opened):
-            return Matched(None, None, None, None, ())
-        return match(opened.frame, opened.image_adu.shape, self.night, self.masters)
+    def _write_unless_current(
+        self, raw: RawFrame, opened: OpenedFrame, matched: Matched, detector: Detector
+    ) -> None:
+        path = self.folder / f"{raw.name}.fits"
+        made_from = provenance.fingerprint(
+            versions.CALIBRATED, raw.sha256, str(self.gain), repr(self.recipe), *matched.digests
+        )
+        if not provenance.is_current(path, made_from):
+            self._write(path, raw, opened, matched, detector, made_from)
 
     def _write(
-        self, path: Path, raw: RawFrame, opened: OpenedFrame, matched: Matched, made_from: str
+        self,
+        path: Path,
+        raw: RawFrame,
+        opened: OpenedFrame,
+        matched: Matched,
+        detector: Detector,
+        made_from: str,
     ) -> None:
-        gain, gain_from = _gain(opened, matched, self.gain)
-        result = self._electrons(opened, matched, gain)
-        read_noise_e = _read_noise(opened, matched)
+        done = electrons(opened, matched, self.recipe, detector)
         bayer = opened.frame.bayer_pattern is not None
-        saturation_e = _saturation_adu(opened, self.recipe) * gain
         rays = cosmic_rays(
-            result.image_e,
-            result.mask,
-            read_noise_e=read_noise_e,
-            saturation_e=saturation_e,
+            done.image_e,
+            done.mask,
+            read_noise_e=detector.read_noise_e,
+            saturation_e=detector.saturation_e,
             bayer=bayer,
         )
-        mask = np.where(rays, result.mask | np.uint8(MaskBit.COSMIC_RAY), result.mask)
-        image, mask = interpolate_bad(result.image_e, mask, bayer=bayer)
-        header = calibrated_header(opened, raw, matched, result.steps)
-        header["CALSTAT"] = (self._status(opened, matched), "corrected for Bias, Dark, Flat")
-        header["EGAIN"] = (gain, f"[e-/adu] gain, from {gain_from}")
-        header["RDNOISE"] = (read_noise_e, "[e-] read noise")
-        header["SATURATE"] = (saturation_e, "[e-]")
+        mask = np.where(rays, done.mask | np.uint8(MaskBit.COSMIC_RAY), done.mask)
+        image, mask = interpolate_bad(done.image_e, mask, bayer=bayer)
+        header = calibrated_header(opened, raw, matched, done.steps)
+        header["CALSTAT"] = (
+            status(opened.frame, matched, self.recipe),
+            "corrected for Bias, Dark, Flat",
+        )
+        describe_detector(header, detector)
         header["AACOSMIC"] = (int(np.count_nonzero(mask & MaskBit.COSMIC_RAY)), "cosmic-ray pixels")
         provenance.stamp(header, "calibrated", made_from)
-        write_image(path, ImageFile(image=image, header=header, mask=mask))
-
-    def _electrons(self, opened: OpenedFrame, matched: Matched, gain: float) -> Calibrated:
-        frame = opened.frame
-        saturation_adu = _saturation_adu(opened, self.recipe)
-        if self._adopts(opened):
-            return adopt(
-                trim_overscan(
-                    opened.image_adu, self.recipe.overscan_top_px, self.recipe.overscan_right_px
-                ),
-                gain_e_per_adu=gain,
-                saturation_adu=saturation_adu,
-                pedestal_adu=frame.pedestal_adu,
-            )
-        return calibrate(
-            opened.image_adu,
-            masters=Masters(
-                bias=_pixels(matched.bias, frame),
-                dark=_pixels(matched.dark, frame),
-                dark_exposure_s=matched.dark.exposure_s if matched.dark else None,
-                dark_has_bias=matched.dark is not None and not matched.dark.bias_subtracted,
-                flat=_pixels(matched.flat, frame),
-                bad_pixels=_bad_pixels(matched.bad_pixels, frame),
-            ),
-            exposure_s=float(frame.exposure_s or 0.0),
-            gain_e_per_adu=gain,
-            saturation_adu=saturation_adu,
-            pedestal_adu=frame.pedestal_adu,
+        planes = (
+            {"VARIANCE": variance(opened, matched, done, self.recipe, detector)}
+            if self.recipe.variance_plane
+            else {}
         )
+        write_image(path, ImageFile(image=image, header=header, mask=mask, planes=planes))
 
 
-def _remarks(raw: RawFrame, opened: OpenedFrame) -> list[str]:
+def _shape(opened: OpenedFrame) -> tuple[int, int]:
+    ny, nx = opened.image_adu.shape
+    return ny, nx
+
+
+def _remarks(raw: RawFrame, opened: OpenedFrame, about_gain: str) -> list[str]:
     undated = "" if opened.frame.start_utc else _undated(raw.path.name)
-    return [sentence for sentence in (undated, opened.remark) if sentence]
+    frame = opened.frame
+    sky = circumstances.sky_of([frame], [circumstances.pointing_of(frame)])[0]
+    doubts = circumstances.doubts(raw.path.name, frame, sky)
+    return [sentence for sentence in (undated, opened.remark, about_gain, *doubts) if sentence]
 
 
 def _undated(name: str) -> str:
@@ -187,54 +200,6 @@ def _undated(name: str) -> str:
         f"{name} has no time of its start (DATE-OBS), so its night is that of its path or "
         "file: add the keyword if that is wrong"
     )
-
-
-@lru_cache(maxsize=8)
-def _cached_pixels(path: Path, digest: str) -> NDArray[np.float32]:  # noqa: ARG001 - the key
-    return read_image(path).image
-
-
-def _pixels(master: MasterFile | None, frame: Frame) -> NDArray[np.float32] | None:
-    """The master as the frame's detector lies: upside down where its colour matrix does.
-
-    A telescope that turns a frame after its mount has flipped turns the detector's flaws with it.
-    """
-    if master is None:
-        return None
-    pixels = _cached_pixels(master.path, master.digest)
-    pattern = master.bayer_pattern
-    upside_down = pattern is not None and frame.bayer_pattern == pattern[::-1]
-    return pixels[::-1, ::-1] if upside_down else pixels
-
-
-def _bad_pixels(master: MasterFile | None, frame: Frame) -> NDArray[np.uint8] | None:
-    pixels = _pixels(master, frame)
-    return None if pixels is None else pixels.astype(np.uint8)
-
-
-def _saturation_adu(opened: OpenedFrame, recipe: Recipe) -> float:
-    return opened.frame.saturation_adu or recipe.saturation_adu
-
-
-def _gain(opened: OpenedFrame, matched: Matched, configured: float | None) -> tuple[float, str]:
-    """Electrons per ADU and who says so; 1 when nobody does."""
-    if opened.frame.gain_e_per_adu:
-        return opened.frame.gain_e_per_adu, "the frame's header"
-    if configured:
-        return configured, "the settings"
-    for master in matched.files:
-        measured = fits.getheader(master.path).get("EGAIN")
-        if measured:
-            return float(measured), f"master {master.kind}"
-    return 1.0, "nobody: assumed"
-
-
-def _read_noise(opened: OpenedFrame, matched: Matched) -> float:
-    if matched.bias is not None:
-        measured = fits.getheader(matched.bias.path).get("RDNOISE")
-        if measured:
-            return float(measured)
-    return opened.frame.read_noise_e or _DEFAULT_READ_NOISE_E
 
 
 def _forget_others(folder: Path, names: set[str]) -> None:
@@ -256,6 +221,8 @@ def _summary(folder: Path, outcomes: Sequence[Outcome], recipe: Recipe) -> Summa
             "unusable": "; ".join(o.reason for o in outcomes if o.reason) or "none",
             "masters": ", ".join(used) or ("the provider's" if provided else "none"),
             "missing_masters": "; ".join(missing) or "none",
+            "masters_warned_of": _each(done, "warnings"),
+            "masters_refused": _each(done, "refused"),
         },
         digest=provenance.fingerprint(
             *(fits.getheader(folder / f"{o.frame}.fits")[provenance.KEYWORD] for o in done)
@@ -277,3 +244,9 @@ def _summary(folder: Path, outcomes: Sequence[Outcome], recipe: Recipe) -> Summa
         unusable=tuple(o.reason for o in outcomes if o.reason),
         remarks=tuple(o.remark for o in outcomes if o.remark),
     )
+
+
+def _each(outcomes: Sequence[Outcome], what: str) -> str:
+    """Every sentence once."""
+    sentences = {s for o in outcomes for s in getattr(o, what).split("; ") if s}
+    return "; ".join(sorted(sentences)) or "none"

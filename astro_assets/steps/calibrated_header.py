@@ -8,14 +8,13 @@ from collections.abc import Mapping, Sequence
 from astropy.io import fits
 
 from astro_assets.frame import Frame
-from astro_assets.steps import provenance
+from astro_assets.steps import circumstances, provenance
 from astro_assets.steps.inputs import OpenedFrame, RawFrame
 from astro_assets.steps.matching import Matched
 
 _COPIED = (
-    "INSTRUME", "TELESCOP", "XBINNING", "YBINNING", "GAIN", "OFFSET", "CCD-TEMP", "FOCALLEN",
-    "XPIXSZ", "YPIXSZ", "OBSERVER", "SITENAME", "SITELAT", "SITELONG", "SITEELEV",
-    "OBSGEO-B", "OBSGEO-L", "OBSGEO-H", "FOCUSPOS", "PIERSIDE",
+    "INSTRUME", "XBINNING", "YBINNING", "GAIN", "OFFSET", "CCD-TEMP", "FOCALLEN", "XPIXSZ",
+    "YPIXSZ", "SITENAME", "FOCUSPOS", "PIERSIDE",
 )  # fmt: skip
 
 
@@ -29,12 +28,15 @@ def calibrated_header(
         if value not in (None, ""):
             header[keyword] = value
     _describe(header, opened.frame)
+    sky = circumstances.sky_of([opened.frame], [circumstances.pointing_of(opened.frame)])[0]
+    circumstances.describe(header, opened.frame, sky)
     header["AARAW"] = (raw.sha256[:32], "half of the raw file's sha256")
     for step in steps:
         provenance.note(header, step)
     for number, master in enumerate(matched.files, start=1):
         header[f"AAUSE{number}"] = f"{master.path.stem} {master.digest}"
-    for sentence in (*matched.missing, *([opened.remark] if opened.remark else [])):
+    remarks = [opened.remark] if opened.remark else []
+    for sentence in (*matched.missing, *matched.warnings, *matched.refused, *remarks):
         provenance.note(header, sentence)
     return header
 

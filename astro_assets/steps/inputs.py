@@ -15,7 +15,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from astro_assets.errors import BrokenFile
-from astro_assets.frame import Frame, frame_from_header, key_part
+from astro_assets.frame import Frame, Place, frame_from_header, key_part
 from astro_assets.sources.manifest import Manifest, Record
 from astro_assets.steps.planes import filters_of_planes
 from astro_assets.steps.sidecar import sidecar_keywords
@@ -50,12 +50,14 @@ class OpenedFrame:
     """A downloaded frame's pixels (ny, nx) in ADU, its header, and what they mean.
 
     remark : what its header says and its pixels do not bear out
+    overscan_adu : (ny,), zero level of each row, still in the pixels
     """
 
     image_adu: NDArray[np.float32]
     header: fits.Header
     frame: Frame
     remark: str = ""
+    overscan_adu: NDArray[np.float32] | None = None
 
 
 def raw_frames(store: Store, source: str, batch: str) -> list[RawFrame]:
@@ -74,6 +76,12 @@ def raw_frames(store: Store, source: str, batch: str) -> list[RawFrame]:
         for frame in frames
     )
     return [part for frame in whole for part in _planes(frame)]
+
+
+def located(raws: list[RawFrame], place: Place | None) -> list[RawFrame]:
+    """The frames with their telescope's site, for what neither header nor server says of it."""
+    known = place.keywords() if place else {}
+    return [replace(raw, facts={**known, **raw.facts}) for raw in raws]
 
 
 def _planes(raw: RawFrame) -> list[RawFrame]:

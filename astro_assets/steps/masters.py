@@ -1,79 +1,106 @@
-"""Master calibrations: the frames of one set, combined into one file."""
+"""Master calibrations: the frames of one set, combined into one file.
 
-from collections import Counter
-from collections.abc import Sequence
+What belongs here: the step. What does not: which frames belong together (`sets`), ready-made
+masters (`ready_made`), the header (`master_header`), pixels (`imaging`).
+"""
+
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
-from astropy.io import fits
+import numpy as np
+from numpy.typing import NDArray
 
-from astro_assets.errors import NothingToDo, Unusable
-from astro_assets.frame import Frame, FrameKind
+from astro_assets.errors import NothingToDo
+from astro_assets.frame import FrameKind
 from astro_assets.imaging.masters import Master, master_bias, master_dark, master_flat
 from astro_assets.imaging.noise import gain_e_per_adu
-from astro_assets.steps import pictures, provenance, versions
-from astro_assets.steps.inputs import OpenedFrame, RawFrame, open_raw, raw_frames
-from astro_assets.steps.matching import MasterFile, Matched, masters, match
-from astro_assets.steps.ready_made import is_free_of_bias, is_ready_made, taken_over
+from astro_assets.steps import made_with, pictures, provenance, versions
+from astro_assets.steps.inputs import raw_frames
+from astro_assets.steps.master_files import MasterFile, masters
+from astro_assets.steps.master_header import Measured, master_header
+from astro_assets.steps.matching import Matched
+from astro_assets.steps.ready_made import Bias, bias_of, is_ready_made, taken_over
+from astro_assets.steps.recipe import Recipe
+from astro_assets.steps.sets import Group, Input, grouped, open_all
 from astro_assets.steps.summary import Summary
 from astro_assets.store import ImageFile, Store, read_image, write_image
 
+_BESIDE = "~"
+"""between a set's name and what tells a further master of it; no key holds this sign"""
+
 
 @dataclass(frozen=True, slots=True)
-class _Input:
-    raw: RawFrame
-    opened: OpenedFrame
+class _Made:
+    """One master of a set."""
+
+    path: Path
+    digest: str
+    combined: Master
+    measured: Measured
+    used: tuple[MasterFile, ...]
+    bias: Bias
 
 
 def make_master(
-    store: Store, source: str, calibration_set: str, kind: FrameKind, gain: float | None
+    store: Store,
+    source: str,
+    calibration_set: str,
+    kind: FrameKind,
+    gain: float | None,
+    recipe: Recipe | None = None,
 ) -> Summary:
     """Combine the frames of one calibration set, or take over the ready-made master that it is.
 
-    Frames that differ from the set's commonest configuration, those that cannot be read, and
-    those beside a ready-made master are refused by name.
+    Frames that differ from the others in their setup become a master of their own if they are
+    three or more; fewer, those that cannot be read, and those beside a ready-made master are
+    refused by name.
 
     Raises
     ------
     NothingToDo : no usable frame is left
     """
-    inputs, unusable = _open_all(raw_frames(store, source, calibration_set))
-    refused = list(unusable)
-    inputs, odd = _of_one_configuration(inputs)
-    refused += odd
+    recipe = recipe or Recipe()
+    inputs, unusable = open_all(raw_frames(store, source, calibration_set), recipe)
     inputs, beside = _ready_made_first(inputs)
-    refused += beside
-    if not inputs:
+    groups, odd = grouped(inputs, kind)
+    refused = [*unusable, *beside, *odd]
+    if not groups:
         raise NothingToDo(
             f"{source}: no usable {kind} frame in {calibration_set}: "
             + ("; ".join(refused) or "the set is empty")
         )
     night = date.fromisoformat(calibration_set[:10])
-    first = inputs[0].opened
-    earlier = [m for m in masters(store, source) if _serves(m, kind)]
-    matched = match(first.frame, first.image_adu.shape, night, earlier)
-    ready = is_ready_made(inputs[0].raw)
-    combined, used = (taken_over(kind, first), []) if ready else _combine(kind, inputs, matched)
-    refused += [f"{inputs[i].raw.name}: {reason}" for i, reason in combined.rejected_inputs]
+    others = [m for m in masters(store, source) if not _is_of(m.path, calibration_set)]
+    available = made_with.master_inputs(others, kind, recipe, gain)
     path = store.master(source, kind, calibration_set)
-    digest = provenance.fingerprint(
-        versions.MASTER, *(i.raw.sha256 for i in inputs), *(master.digest for master in used)
-    )
-    gain = _gain(kind, inputs, matched, gain)
-    header = _header(kind, first.frame, night, combined, used, gain)
-    free_of_bias = is_free_of_bias(first) if ready else matched.bias is not None
-    header["AANOBIAS"] = (kind is FrameKind.DARK and free_of_bias, "bias is taken off")
-    if ready:
-        provenance.note(header, f"ready-made master, taken over: {inputs[0].raw.path.name}")
-    provenance.stamp(header, f"master {kind}", digest)
-    for line in refused:
-        provenance.note(header, f"refused {line}")
-    write_image(path, ImageFile(image=combined.image, header=header))
-    return replace(_summary(path, digest, combined, gain, refused, used), unusable=tuple(unusable))
+    setups = [group.inputs[0].setup for group in groups]
+    made_with.note(path.with_suffix(".json"), path, night, available, setups)
+    made = [
+        _make(_named(path, group), group, kind, night, available, gain, refused) for group in groups
+    ]
+    _forget_others(path, {one.path for one in made})
+    refused += [sentence for one in made for sentence in _rejected(one, groups)]
+    return replace(_summary(made, refused), unusable=tuple(unusable))
 
 
-def _ready_made_first(inputs: Sequence[_Input]) -> tuple[list[_Input], list[str]]:
+def _is_of(path: Path, calibration_set: str) -> bool:
+    return path.stem.split(_BESIDE)[0] == calibration_set
+
+
+def _named(path: Path, group: Group) -> Path:
+    return path.with_name(f"{path.stem}{_BESIDE}{group.suffix}.fits") if group.suffix else path
+
+
+def _forget_others(path: Path, made: set[Path]) -> None:
+    """Remove further masters of the set that its frames do not give any more."""
+    for other in path.parent.glob("*.fits"):
+        if _is_of(other, path.stem) and other not in made:
+            other.unlink()
+
+
+def _ready_made_first(inputs: Sequence[Input]) -> tuple[list[Input], list[str]]:
     """The one ready-made master of the set alone, if there is any."""
     chosen = next((item for item in inputs if is_ready_made(item.raw)), None)
     if chosen is None:
@@ -82,149 +109,150 @@ def _ready_made_first(inputs: Sequence[_Input]) -> tuple[list[_Input], list[str]
     return [chosen], [f"{item.raw.name}: {reason}" for item in inputs if item is not chosen]
 
 
-def _serves(master: MasterFile, kind: FrameKind) -> bool:
-    """Whether such a master goes into one of ``kind``: a bias into all else, a dark into flats."""
-    if master.kind == "bias":
-        return kind is not FrameKind.BIAS
-    return kind is FrameKind.FLAT and master.kind == "dark" and master.bias_subtracted
-
-
-def _open_all(raws: Sequence[RawFrame]) -> tuple[list[_Input], list[str]]:
-    inputs: list[_Input] = []
-    refused: list[str] = []
-    for raw in raws:
-        try:
-            inputs.append(_Input(raw, open_raw(raw)))
-        except Unusable as error:
-            refused.append(str(error))
-    return inputs, refused
-
-
-def _of_one_configuration(inputs: Sequence[_Input]) -> tuple[list[_Input], list[str]]:
-    """Keep the commonest camera, shape, exposure and filter; refuse the others by name."""
-
-    def configuration(item: _Input) -> tuple[object, ...]:
-        frame = item.opened.frame
-        exposure = None if frame.kind in (FrameKind.BIAS, FrameKind.FLAT) else frame.exposure_s
-        return frame.camera, item.opened.image_adu.shape, exposure, frame.filter
-
-    counts = Counter(configuration(item) for item in inputs)
-    if len(counts) <= 1:
-        return list(inputs), []
-    usual = counts.most_common(1)[0][0]
-    return (
-        [item for item in inputs if configuration(item) == usual],
-        [
-            f"{item.raw.name}: {configuration(item)} is not the set's {usual}"
-            for item in inputs
-            if configuration(item) != usual
-        ],
+def _make(
+    path: Path,
+    group: Group,
+    kind: FrameKind,
+    night: date,
+    available: made_with.Inputs,
+    gain: float | None,
+    refused: Sequence[str],
+) -> _Made:
+    inputs = group.inputs
+    setup = inputs[0].setup
+    matched = available.masters.match(setup, night)
+    used: tuple[MasterFile, ...] = ()
+    if is_ready_made(inputs[0].raw):
+        bias = bias_of(kind, inputs[0], _pixels(matched.bias))
+        combined = taken_over(kind, inputs[0].opened)
+    else:
+        combined, used, bias = _combine(kind, inputs, matched)
+    measured = _measure(kind, inputs, combined, matched, gain)
+    digest = provenance.fingerprint(
+        versions.MASTER,
+        group.suffix,
+        *(i.raw.sha256 for i in inputs),
+        *(m.digest for m in used),
+        *matched.digests,
     )
+    header = master_header(kind, inputs[0].opened.frame, night, combined, used, measured)
+    header["AANOBIAS"] = (bias.is_off, "bias is taken off")
+    header["AABIASBY"] = (bias.known_by, "how that is known")
+    if is_ready_made(inputs[0].raw):
+        provenance.note(header, f"ready-made master, taken over: {inputs[0].raw.path.name}")
+        provenance.note(header, bias.sentence)
+    provenance.stamp(header, f"master {kind}", digest)
+    named = [f"{inputs[i].raw.name}: {reason}" for i, reason in combined.rejected_inputs]
+    for line in (*(f"refused {line}" for line in (*refused, *named)), *matched.warnings):
+        provenance.note(header, line)
+    write_image(path, ImageFile(image=combined.image, header=header))
+    return _Made(path, digest, combined, measured, used, bias)
+
+
+def _pixels(master: MasterFile | None) -> NDArray[np.float32] | None:
+    return None if master is None else read_image(master.path).image
+
+
+def _images(inputs: Iterable[Input]) -> list[NDArray[np.float32]]:
+    """In ADU, less the level of their overscan."""
+    return [
+        item.opened.image_adu
+        if item.opened.overscan_adu is None
+        else item.opened.image_adu - item.opened.overscan_adu[:, np.newaxis]
+        for item in inputs
+    ]
 
 
 def _combine(
-    kind: FrameKind, inputs: Sequence[_Input], matched: Matched
-) -> tuple[Master, list[MasterFile]]:
-    images = [item.opened.image_adu for item in inputs]
+    kind: FrameKind, inputs: Sequence[Input], matched: Matched
+) -> tuple[Master, tuple[MasterFile, ...], Bias]:
+    images = _images(inputs)
     frame = inputs[0].opened.frame
-    bias = None if matched.bias is None else read_image(matched.bias.path).image
+    was_off = bool(set(inputs[0].setup.corrected) & {"B", "D"})
+    bias = _pixels(matched.bias)
     if kind is FrameKind.BIAS:
-        return master_bias(images), []
-    if kind is FrameKind.DARK:
-        used = [m for m in (matched.bias,) if m is not None]
-        return master_dark(images, float(frame.exposure_s or 0.0), bias=bias), used
-    dark = matched.dark
-    used = [m for m in (matched.bias, dark) if m is not None]
-    return (
-        master_flat(
-            images,
-            bias=bias,
-            dark=read_image(dark.path).image if dark else None,
-            dark_exposure_s=dark.exposure_s if dark else None,
-            exposures_s=[float(item.opened.frame.exposure_s or 0.0) for item in inputs]
-            if dark
-            else None,
-            saturation_adu=frame.saturation_adu or 65535.0,
-            bayer=frame.bayer_pattern is not None,
-        ),
-        used,
+        return master_bias(images), (), Bias(False, "its kind", "")
+    told = Bias(
+        was_off or matched.bias is not None,
+        "CALSTAT" if was_off else "made here",
+        "",
     )
+    if kind is FrameKind.DARK:
+        used = tuple(m for m in (matched.bias,) if m is not None)
+        return master_dark(images, float(frame.exposure_s or 0.0), bias=bias), used, told
+    dark = matched.dark
+    combined = master_flat(
+        images,
+        bias=bias,
+        dark=_pixels(dark),
+        dark_exposure_s=dark.exposure_s if dark else None,
+        exposures_s=[float(item.opened.frame.exposure_s or 0.0) for item in inputs]
+        if dark
+        else None,
+        saturation_adu=frame.saturation_adu or 65535.0,
+        bayer=frame.bayer_pattern is not None,
+    )
+    return combined, tuple(m for m in (matched.bias, dark) if m is not None), told
 
 
-def _gain(
-    kind: FrameKind, inputs: Sequence[_Input], matched: Matched, configured: float | None
-) -> float | None:
-    """From the header, the settings, or measured on the flats."""
-    stated = inputs[0].opened.frame.gain_e_per_adu or configured
-    if stated or kind is not FrameKind.FLAT or matched.bias is None or len(inputs) < 2:
-        return stated
-    images = [item.opened.image_adu for item in inputs]
-    try:
-        gain, _ = gain_e_per_adu(
-            list(zip(images[::2], images[1::2], strict=False)), read_image(matched.bias.path).image
-        )
-    except ValueError:  # the flats hold no signal above the bias
-        return None
-    return gain
-
-
-def _header(
+def _measure(
     kind: FrameKind,
-    frame: Frame,
-    night: date,
+    inputs: Sequence[Input],
     combined: Master,
-    used: Sequence[MasterFile],
-    gain: float | None,
-) -> fits.Header:
-    frame = replace(frame, kind=kind)
-    header = fits.Header()
-    header["IMAGETYP"] = f"Master {kind.capitalize()}"
-    header["AAKIND"] = str(kind)
-    header["AACAMERA"] = (frame.camera, "camera configuration")
-    header["AANIGHT"] = (night.isoformat(), "night of the inputs")
-    header["INSTRUME"] = provenance.fits_text(frame.instrument or "")
-    header["NCOMBINE"] = (combined.n_inputs, "frames combined")
-    header["EXPTIME"] = (frame.exposure_s or 0.0, "[s] exposure of one input")
-    header["BUNIT"] = "" if kind is FrameKind.FLAT else "adu"
-    if frame.sensor_temperature_c is not None:
-        header["CCD-TEMP"] = (frame.sensor_temperature_c, "[deg C]")
-    if frame.filter and kind is FrameKind.FLAT:
-        header["FILTER"] = provenance.fits_text(frame.filter)
-    if frame.bayer_pattern:
-        header["BAYERPAT"] = frame.bayer_pattern
-    if gain is not None:
-        header["EGAIN"] = (gain, "[e-/adu]")
-    if combined.read_noise_adu is not None:
-        header["RDNOIADU"] = (combined.read_noise_adu, "[adu] read noise of one frame")
-        if gain is not None:
-            header["RDNOISE"] = (combined.read_noise_adu * gain, "[e-] read noise of one frame")
-    for number, master in enumerate(used, start=1):
-        header[f"AAUSE{number}"] = f"{master.path.stem} {master.digest}"
-    return header
+    matched: Matched,
+    configured: float | None,
+) -> Measured:
+    """Read noise on biases, the gain on flats; each where it can be."""
+    stated = inputs[0].opened.frame.gain_e_per_adu or configured
+    gain, error = _measured_gain(kind, inputs, combined, matched)
+    known = gain if gain is not None else stated or _gain_of(matched)
+    return Measured(stated, gain, error, combined.read_noise_adu, combined.read_noise_error, known)
 
 
-def _summary(
-    path: Path,
-    digest: str,
-    combined: Master,
-    gain: float | None,
-    refused: Sequence[str],
-    used: Sequence[MasterFile],
-) -> Summary:
+def _gain_of(matched: Matched) -> float | None:
+    return matched.gain_from.gain_e_per_adu if matched.gain_from else None
+
+
+def _measured_gain(
+    kind: FrameKind, inputs: Sequence[Input], combined: Master, matched: Matched
+) -> tuple[float | None, float | None]:
+    bias = matched.bias
+    refused = {index for index, _ in combined.rejected_inputs}
+    fit = [item for index, item in enumerate(inputs) if index not in refused]
+    if kind is not FrameKind.FLAT or bias is None or len(fit) < 2 or combined.n_inputs != len(fit):
+        return None, None
+    images = _images(fit)
+    pairs = list(zip(images[::2], images[1::2], strict=False))
+    try:
+        return gain_e_per_adu(pairs, read_image(bias.path).image, bias.read_noise_adu or 0.0)
+    except ValueError:  # the flats hold no signal above the bias
+        return None, None
+
+
+def _rejected(made: _Made, groups: Sequence[Group]) -> list[str]:
+    suffix = made.path.stem.partition(_BESIDE)[2]
+    (inputs,) = (group.inputs for group in groups if group.suffix == suffix)
+    return [f"{inputs[i].raw.name}: {reason}" for i, reason in made.combined.rejected_inputs]
+
+
+def _summary(made: Sequence[_Made], refused: Sequence[str]) -> Summary:
+    main = made[0]
     figures: dict[str, int | float | str] = {
-        "frames": combined.n_inputs,
+        "frames": main.combined.n_inputs,
         "refused": "; ".join(refused) or "none",
-        "masters_used": ", ".join(master.path.stem for master in used) or "none",
+        "masters_used": ", ".join(master.path.stem for master in main.used) or "none",
+        **main.measured.figures(),
     }
-    if combined.read_noise_adu is not None:
-        figures["read_noise_adu"] = round(combined.read_noise_adu, 3)
-        if gain is not None:
-            figures["read_noise_e"] = round(combined.read_noise_adu * gain, 3)
-    if gain is not None:
-        figures["gain_e_per_adu"] = round(gain, 4)
+    if len(made) > 1:
+        figures["further_masters"] = ", ".join(
+            f"{one.path.stem} ({one.combined.n_inputs} frames)" for one in made[1:]
+        )
+    if main.bias.sentence:
+        figures["bias"] = main.bias.sentence
+    digests = [one.digest for one in made]
     return Summary(
         figures=figures,
-        digest=digest,
-        path=path,
-        picture_png=pictures.thumbnail(combined.image),
+        digest=digests[0] if len(digests) == 1 else provenance.fingerprint(*digests),
+        path=main.path,
+        picture_png=pictures.thumbnail(main.combined.image),
     )

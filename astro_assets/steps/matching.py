@@ -1,155 +1,224 @@
-"""Which master serves which frame: the rules, and the search.
+"""Which master serves which frame: the search among those that the rules allow.
 
-What belongs here: choosing files by their headers. What does not: applying them (`imaging`).
+What belongs here: choosing files by their headers. What does not: the rules (`rules`), reading the
+headers (`master_files`), applying masters (`imaging`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from pathlib import Path
 
-from astropy.io import fits
-
-from astro_assets.errors import BrokenFile
 from astro_assets.frame import Frame
-from astro_assets.steps.provenance import fits_text
-from astro_assets.store import Store
+from astro_assets.steps.master_files import KINDS, MasterFile, masters, read_master_header
+from astro_assets.steps.rules import (
+    EXPOSURE_TOLERANCE,
+    OLD_DAYS,
+    TEMPERATURE_TOLERANCE_C,
+    broken,
+)
+from astro_assets.steps.setup import Setup, camera_parts, setup_of
 
-TEMPERATURE_TOLERANCE_C = 2.0
-"""A dark from a sensor warmer or colder than this has another dark current."""
-EXPOSURE_TOLERANCE = 0.01
-"""relative; the same that calibration allows before it scales a dark"""
+__all__ = [
+    "EXPOSURE_TOLERANCE",
+    "TEMPERATURE_TOLERANCE_C",
+    "MasterFile",
+    "Masters",
+    "Matched",
+    "masters",
+    "match",
+    "read_master_header",
+]
 
-
-@dataclass(frozen=True, slots=True)
-class MasterFile:
-    """A master on disk, as its header describes it."""
-
-    path: Path
-    kind: str
-    camera: str
-    shape: tuple[int, int]
-    night: date
-    exposure_s: float
-    temperature_c: float | None
-    filter: str | None
-    bias_subtracted: bool
-    digest: str
-    bayer_pattern: str | None = None
+_MOST_REFUSALS = 3
+"""of each kind are named: those that come nearest to serving"""
 
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """The masters for one frame; ``missing`` has a sentence for each that is not there."""
+    """The masters for one frame.
 
-    bias: MasterFile | None
-    dark: MasterFile | None
-    flat: MasterFile | None
-    bad_pixels: MasterFile | None
-    missing: tuple[str, ...]
+    missing : a sentence for each that is not there
+    warnings : a sentence for each thing in which one that serves is not quite right
+    refused : why the others of this camera that come nearest do not serve
+    read_noise_from, gain_from : the masters on which they were measured, used or not
+    """
+
+    bias: MasterFile | None = None
+    dark: MasterFile | None = None
+    flat: MasterFile | None = None
+    bad_pixels: MasterFile | None = None
+    missing: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    read_noise_from: MasterFile | None = None
+    gain_from: MasterFile | None = None
 
     @property
     def files(self) -> tuple[MasterFile, ...]:
-        return tuple(
-            master
-            for master in (self.bias, self.dark, self.flat, self.bad_pixels)
-            if master is not None
+        """The masters that are applied."""
+        found = (self.bias, self.dark, self.flat, self.bad_pixels)
+        return tuple(master for master in found if master is not None)
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """Of all that the result depends on."""
+        measured = (self.read_noise_from, self.gain_from)
+        return (*(m.digest for m in self.files), *(m.digest if m else "" for m in measured))
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """A master that serves; scaled : a dark of a longer exposure."""
+
+    master: MasterFile
+    warnings: tuple[str, ...]
+    scaled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """The masters of one kind for one setup, whatever the night."""
+
+    fits: tuple[_Fit, ...]
+    refused: tuple[tuple[MasterFile, tuple[str, ...]], ...]
+
+
+class Masters:
+    """The masters of a source, ready for many frames: a setup is judged once."""
+
+    def __init__(self, available: Iterable[MasterFile]) -> None:
+        self._of: dict[tuple[str, str | None], list[MasterFile]] = {}
+        for master in available:
+            instrument = camera_parts(master.camera)["instrument"]
+            self._of.setdefault((master.kind, instrument), []).append(master)
+        self._judged: dict[tuple[str, Setup], _Judged] = {}
+
+    def match(self, setup: Setup, night: date) -> Matched:
+        """The masters that fit a frame, each the nearest in time among those that fit best.
+
+        A dark must be of the frame's exposure, or be longer and free of bias (it is then scaled);
+        one that still holds the bias can be scaled with a master bias. A flat is of use only when
+        the bias can be taken off. What the frame's provider has corrected is not asked for.
+        """
+        done = setup.corrected
+        biases = _Judged((), ()) if done else self._judge("bias", setup)
+        bias = _nearest(biases.fits, night)
+        darks = self._darks(setup, has_bias=bias is not None)
+        dark = _nearest(darks.fits, night)
+        own_bias = dark is not None and not (dark.master.bias_subtracted or dark.scaled)
+        flats = _Judged((), ()) if "F" in done else self._judge("flat", setup)
+        flat = _nearest(flats.fits, night) if bias or dark or done else None
+        bad = _nearest(self._judge("bad_pixels", setup).fits, night)
+        used = [fit for fit in (None if own_bias else bias, dark, flat, bad) if fit is not None]
+        groups = {"bias": biases, "dark": darks, "flat": flats}
+        return Matched(
+            bias=None if own_bias else _master(bias),
+            dark=_master(dark),
+            flat=_master(flat),
+            bad_pixels=_master(bad),
+            missing=_missing(setup, bias, dark, flat, unused_flat=bool(flats.fits) and not flat),
+            warnings=tuple(sentence for fit in used for sentence in _warnings(fit, night)),
+            refused=tuple(s for kind, group in groups.items() for s in _told(kind, group, night)),
+            read_noise_from=self._detector(setup, night, "read_noise_adu", "read_noise_error_adu"),
+            gain_from=self._detector(setup, night, "gain_e_per_adu", "gain_error"),
         )
 
+    def _judge(self, kind: str, setup: Setup) -> _Judged:
+        """By the table."""
+        key = (kind, setup)
+        if key not in self._judged:
+            fits, refused = [], []
+            for master in self._candidates(kind, setup):
+                reasons, warnings = broken(kind, master, setup)
+                if reasons:
+                    refused.append((master, tuple(reasons)))
+                else:
+                    fits.append(_Fit(master, tuple(warnings)))
+            self._judged[key] = _Judged(tuple(fits), tuple(refused))
+        return self._judged[key]
 
-def masters(store: Store, source: str) -> list[MasterFile]:
-    """Every master of a source."""
-    return [
-        read_master_header(path)
-        for kind in ("bias", "dark", "flat", "bad_pixels")
-        for path in sorted(store.master(source, kind, "any").parent.glob("*.fits"))
-    ]
+    def _candidates(self, kind: str, setup: Setup) -> Sequence[MasterFile]:
+        return self._of.get((kind, camera_parts(setup.camera)["instrument"]), ())
 
+    def _darks(self, setup: Setup, *, has_bias: bool) -> _Judged:
+        """Those of the frame's exposure if there are any, else the longest ones, to be scaled."""
+        if {"D", "F"} & set(setup.corrected):  # what a flat has divided is past a dark
+            return _Judged((), ())
+        judged = self._judge("dark", setup)
+        refused = list(judged.refused)
+        same: list[_Fit] = []
+        longer: list[_Fit] = []
+        for fit in judged.fits:
+            exact = _same_exposure(setup.exposure_s, fit.master.exposure_s)
+            reason = _dark_refusal(setup, fit.master, exact=exact, has_bias=has_bias)
+            if reason:
+                refused.append((fit.master, (reason,)))
+            else:
+                (same if exact else longer).append(fit)
+        longest = max((fit.master.exposure_s for fit in longer), default=0.0)
+        scaled = [_scaled(fit, setup) for fit in longer if fit.master.exposure_s == longest]
+        return _Judged(tuple(same or scaled), tuple(refused))
 
-def read_master_header(path: Path) -> MasterFile:
-    """What a master's header says of it.
-
-    Raises
-    ------
-    BrokenFile : it cannot be read, or this system has not made it
-    """
-    try:
-        return _described(path, fits.getheader(path))
-    except (OSError, ValueError, KeyError, TypeError, fits.VerifyError) as error:
-        raise BrokenFile(
-            f"{path} is no master that was made here ({error}): move it out of the masters' folder"
-        ) from error
-
-
-def _described(path: Path, header: fits.Header) -> MasterFile:
-    temperature = header.get("CCD-TEMP")
-    return MasterFile(
-        path=path,
-        kind=header["AAKIND"],
-        camera=header["AACAMERA"],
-        shape=(header["NAXIS2"], header["NAXIS1"]),
-        night=date.fromisoformat(header["AANIGHT"]),
-        exposure_s=float(header.get("EXPTIME", 0.0)),
-        temperature_c=None if temperature is None else float(temperature),
-        filter=header.get("FILTER"),
-        bias_subtracted=bool(header.get("AANOBIAS", False)),
-        digest=header["AAPROV"],
-        bayer_pattern=header.get("BAYERPAT"),
-    )
+    def _detector(self, setup: Setup, night: date, figure: str, error: str) -> MasterFile | None:
+        """The nearest in time that tells a figure of the detector; a measured one if there is."""
+        told = [
+            _Fit(m, ())
+            for kind in KINDS
+            for m in self._candidates(kind, setup)
+            if getattr(m, figure) is not None and not broken("detector", m, setup)[0]
+        ]
+        measured = [fit for fit in told if getattr(fit.master, error) is not None]
+        return _master(_nearest(measured or told, night))
 
 
 def match(
     frame: Frame, shape: tuple[int, int], night: date, available: Iterable[MasterFile]
 ) -> Matched:
-    """The masters that fit a frame, each the nearest in time among those that fit best.
+    """The masters that fit one frame: `Masters.match`."""
+    return Masters(available).match(setup_of(frame, shape), night)
 
-    The camera's configuration and the image's shape must agree. A dark must agree in temperature
-    and either in exposure, or be longer and free of bias (it is then scaled); one that still
-    holds the bias can be scaled with a master bias. A flat must agree in filter, and is of use
-    only when the bias can be taken off; one that tells no gain serves every gain.
-    """
-    sized = [m for m in available if m.shape == shape]
-    fitting = [m for m in sized if m.camera == frame.camera]
-    any_gain = replace(frame, gain_setting=None, offset_setting=None).camera
 
-    def nearest(candidates: list[MasterFile]) -> MasterFile | None:
-        return min(
-            candidates, key=lambda m: (abs((m.night - night).days), str(m.path)), default=None
-        )
+def _master(fit: _Fit | None) -> MasterFile | None:
+    return fit.master if fit else None
 
-    bias = nearest([m for m in fitting if m.kind == "bias"])
-    darks = _darks(frame, [m for m in fitting if m.kind == "dark"], has_bias=bias is not None)
-    dark = nearest(darks)
-    colour = fits_text(frame.filter) if frame.filter else None  # as the flat's header has it
-    flats = [
-        m
-        for m in sized
-        if m.kind == "flat" and m.filter == colour and m.camera in (frame.camera, any_gain)
-    ]
-    flat = nearest(flats) if bias or dark else None
-    takes_bias_itself = (
-        dark is not None
-        and not dark.bias_subtracted
-        and _same_exposure(frame.exposure_s, dark.exposure_s)
-    )
-    return Matched(
-        bias=None if takes_bias_itself else bias,
-        dark=dark,
-        flat=flat,
-        bad_pixels=nearest([m for m in fitting if m.kind == "bad_pixels"]),
-        missing=_missing(frame, bias, dark, flat, unused_flat=bool(flats) and flat is None),
+
+def _nearest(fits: Sequence[_Fit], night: date) -> _Fit | None:
+    """In time; of what tells less than it should only if nothing tells more."""
+    return min(
+        fits,
+        key=lambda fit: (
+            len(fit.warnings),
+            abs((fit.master.night - night).days),
+            str(fit.master.path),
+        ),
+        default=None,
     )
 
 
-def _darks(frame: Frame, darks: list[MasterFile], *, has_bias: bool) -> list[MasterFile]:
-    """Those of the frame's temperature: of its exposure if there are any, else the longest."""
-    cold_enough = [m for m in darks if _same_temperature(frame.sensor_temperature_c, m)]
-    same_exposure = [m for m in cold_enough if _same_exposure(frame.exposure_s, m.exposure_s)]
-    usable = [m for m in same_exposure if has_bias or not m.bias_subtracted]
-    if usable or not has_bias or frame.exposure_s is None:
-        return usable
-    longest = max((m.exposure_s for m in cold_enough), default=0.0)
-    return [m for m in cold_enough if m.exposure_s == longest > frame.exposure_s]
+def _dark_refusal(setup: Setup, dark: MasterFile, *, exact: bool, has_bias: bool) -> str:
+    """Why a dark that the table allows does not serve; empty if it does."""
+    if "B" in setup.corrected:
+        if not dark.bias_subtracted:
+            return "it still holds its bias, which the frame has lost already"
+        has_bias = True
+    if not exact:
+        if setup.exposure_s is None:
+            return "the frame tells no exposure"
+        if dark.exposure_s < setup.exposure_s:
+            return f"{dark.exposure_s:g} s is shorter than {setup.exposure_s:g} s"
+        if not has_bias:
+            return (
+                f"{dark.exposure_s:g} s is not {setup.exposure_s:g} s, and without a master bias "
+                "it cannot be scaled"
+            )
+    if dark.bias_subtracted and not has_bias:
+        return "it is free of bias, and there is no master bias to go with it"
+    return ""
+
+
+def _scaled(fit: _Fit, setup: Setup) -> _Fit:
+    told = f"of {fit.master.exposure_s:g} s is scaled to {setup.exposure_s:g} s"
+    return replace(fit, warnings=(*fit.warnings, told), scaled=True)
 
 
 def _same_exposure(exposure_s: float | None, dark_exposure_s: float) -> bool:
@@ -159,30 +228,40 @@ def _same_exposure(exposure_s: float | None, dark_exposure_s: float) -> bool:
     return abs(exposure_s / dark_exposure_s - 1) <= EXPOSURE_TOLERANCE
 
 
-def _same_temperature(temperature_c: float | None, master: MasterFile) -> bool:
-    if temperature_c is None or master.temperature_c is None:
-        return True
-    return abs(temperature_c - master.temperature_c) <= TEMPERATURE_TOLERANCE_C
+def _warnings(fit: _Fit, night: date) -> list[str]:
+    master = fit.master
+    days = abs((master.night - night).days)
+    old = [f"is {days} days away"] if days > OLD_DAYS[master.kind] else []
+    return [f"master {master.kind} {master.path.stem}: {w}" for w in (*fit.warnings, *old)]
+
+
+def _told(kind: str, judged: _Judged, night: date) -> list[str]:
+    """The nearest misses, each with its reasons; how many more there are."""
+    ordered = sorted(
+        judged.refused,
+        key=lambda r: (len(r[1]), abs((r[0].night - night).days), str(r[0].path)),
+    )
+    sentences = [
+        f"master {kind} {master.path.stem} does not serve: {', '.join(reasons)}"
+        for master, reasons in ordered[:_MOST_REFUSALS]
+    ]
+    more = len(ordered) - len(sentences)
+    return sentences + ([f"{more} more master {kind}s of this camera do not serve"] if more else [])
 
 
 def _missing(
-    frame: Frame,
-    bias: MasterFile | None,
-    dark: MasterFile | None,
-    flat: MasterFile | None,
-    *,
-    unused_flat: bool,
+    setup: Setup, bias: _Fit | None, dark: _Fit | None, flat: _Fit | None, *, unused_flat: bool
 ) -> tuple[str, ...]:
     sentences = []
-    if bias is None and dark is None:
-        sentences.append(f"no master bias for camera {frame.camera}")
-    if dark is None:
-        exposure = "" if frame.exposure_s is None else f", {frame.exposure_s:g} s"
-        temperature = frame.sensor_temperature_c
-        cold = "" if temperature is None else f" at {temperature:.0f} °C"
-        sentences.append(f"no master dark for camera {frame.camera}{exposure}{cold}")
-    if flat is None:
-        colour = f" in filter {frame.filter}" if frame.filter else ""
+    done = setup.corrected
+    if bias is None and dark is None and not done:
+        sentences.append(f"no master bias for camera {setup.camera}")
+    if dark is None and not {"D", "F"} & set(done):
+        exposure = "" if setup.exposure_s is None else f", {setup.exposure_s:g} s"
+        cold = "" if setup.temperature_c is None else f" at {setup.temperature_c:.0f} °C"
+        sentences.append(f"no master dark for camera {setup.camera}{exposure}{cold}")
+    if flat is None and "F" not in done:
+        colour = f" in filter {setup.filter}" if setup.filter else ""
         why = ", since without a bias it is of no use" if unused_flat else ""
-        sentences.append(f"no master flat for camera {frame.camera}{colour}{why}")
+        sentences.append(f"no master flat for camera {setup.camera}{colour}{why}")
     return tuple(sentences)

@@ -5,8 +5,10 @@ A kind's naming rules are in `sources`; here is only what the reduction has to k
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
-from astro_assets.settings import ItelescopeSource, SourceSettings, TelescopeOrgSource
+from astro_assets.frame import Place
+from astro_assets.settings import ItelescopeSource, Site, SourceSettings, TelescopeOrgSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,14 +18,23 @@ class Recipe:
     arrives_calibrated : bias, dark and flat are done by the provider; frames are verified and
         adopted, and the lane has no calibration assets
     overscan_top_px, overscan_right_px : columns and rows without sky, cut away
+    overscan : what is done with an overscan that a raw frame's header names: its level is taken
+        off row by row, or as a whole, or it is only cut away
+    place : where the telescope stands, for headers that do not say; None where nobody knows
     saturation_adu : where the header does not say. Frames that arrive calibrated have had their
         ceiling divided by the flat, so theirs is taken 15 % lower
+    required_masters : a frame for which one of these is missing is not calibrated
+    variance_plane : calibrated frames keep their variance
     """
 
     arrives_calibrated: bool = False
     overscan_top_px: int = 0
     overscan_right_px: int = 0
+    overscan: Literal["rows", "whole", "cut"] = "rows"
     saturation_adu: float = 65535.0
+    required_masters: tuple[Literal["bias", "dark", "flat"], ...] = ()
+    variance_plane: bool = False
+    place: Place | None = None
 
 
 _CEILING = 65535.0
@@ -39,6 +50,7 @@ RECIPES: Mapping[str, Recipe] = {
         overscan_top_px=32,
         overscan_right_px=32,
         saturation_adu=_FLATTENED_CEILING,
+        place=Place(28.3, -16.51, 2390.0, "Teide Observatory"),
     ),
     "pi": Recipe(),
     "folder": Recipe(),
@@ -46,13 +58,38 @@ RECIPES: Mapping[str, Recipe] = {
 """by kind, as its settings are unless somebody changes them"""
 
 
-def recipe_of(source: SourceSettings) -> Recipe:
-    """The recipe of one configured source.
+_AT_HOME = ("vespera", "dwarf", "seestar", "pi")
+"""kinds that stand where their owner counts the nights, unless their settings say otherwise"""
 
-    A source that also brings raw frames or masters needs a lane with calibrations; the frames
+
+def recipe_of(source: SourceSettings, home: Site | None = None) -> Recipe:
+    """The recipe of one configured source, with the place where it stands.
+
+    home : the observer's own site
+    """
+    recipe = _recipe_of(source)
+    if source.site is not None:
+        stated = source.site
+        place = Place(stated.latitude_deg, stated.longitude_deg, stated.elevation_m, stated.name)
+        return replace(recipe, place=place)
+    if home is not None and source.kind in _AT_HOME:
+        return replace(
+            recipe,
+            place=Place(home.latitude_deg, home.longitude_deg, home.elevation_m, home.name),
+        )
+    return recipe
+
+
+def _recipe_of(source: SourceSettings) -> Recipe:
+    """A source that also brings raw frames or masters needs a lane with calibrations; the frames
     that its provider has calibrated say so (CALSTAT) and are adopted there too.
     """
-    usual = RECIPES[source.kind]
+    usual = replace(
+        RECIPES[source.kind],
+        overscan=source.overscan,
+        required_masters=source.required_masters,
+        variance_plane=source.variance_plane,
+    )
     if isinstance(source, ItelescopeSource) and set(source.frames) != {"calibrated"}:
         return replace(usual, arrives_calibrated=False, saturation_adu=_CEILING)
     if isinstance(source, TelescopeOrgSource) and source.flats:

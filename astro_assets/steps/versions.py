@@ -4,9 +4,9 @@ Apart from the steps, so that reading them needs none of the steps' libraries.
 """
 
 RAW = "1"
-MASTER = "1"
+MASTER = "2"
 BAD_PIXEL_MAP = "2"
-CALIBRATED = "2"
+CALIBRATED = "3"
 SOLVED = "1"
 STACK = "2"
 COMPOSITE = "2"

@@ -1,6 +1,6 @@
 """What is to be run next, and when a session has stopped growing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import combinations
 
@@ -64,6 +64,25 @@ class Runs:
         return {request: self.of_job.get(request.job, State.NEW) for request in requests}
 
 
+class Chained:
+    """Chains of products, by key; what is not named is as it was first made."""
+
+    def __init__(self, **chains: str) -> None:
+        self.of = chains
+
+    def session(self, key: str) -> str:
+        return self.of.get(key.split("_")[1], "")
+
+    def master(self, kind: FrameKind, key: str) -> str:
+        return self.of.get(kind.value, "")
+
+    def unlisted(self, listed: Collection[str], kind: FrameKind) -> list[tuple[str, str]]:
+        keys = {FrameKind.LIGHT: "2026-01-01_Gone_T20", FrameKind.DARK: "2026-01-01_dark_T20_1s"}
+        key = keys.get(kind, "")
+        chain = self.of.get("gone", "") if key and key not in listed else ""
+        return [(key, chain)] if chain else []
+
+
 # Waves
 
 
@@ -123,7 +142,7 @@ def test_a_lane_goes_from_calibrations_to_sessions() -> None:
     states: dict[str, State] = {}
     order: list[set[str]] = []
     while not (
-        found := next_requests(lane_waves("rented", LANE, lambda: {"cam": "d"}), Runs(states))
+        found := next_requests(lane_waves("rented", LANE, lambda: {"cam": "d"}, Chained()), Runs(states))
     ).settled:
         order.append({r.job for r in found.launch})
         states |= {r.job: State.DONE for r in found.launch}
@@ -138,11 +157,11 @@ def test_a_lane_goes_from_calibrations_to_sessions() -> None:
 
 
 def test_each_request_names_its_batch_and_its_inputs() -> None:
-    waves = list(lane_waves("rented", LANE, lambda: {"cam": "of its masters"}))
+    waves = list(lane_waves("rented", LANE, lambda: {"cam": "of its masters"}, Chained()))
     assert [r.partition for r in waves[0]] == [b.key for b in LANE[:3]]
     assert [(r.partition, r.digest) for r in waves[4]] == [("cam", "of its masters")]
     assert [(r.partition, r.digest) for r in waves[5]] == [(b.key, b.digest) for b in LANE[3:]]
-    grown = list(lane_waves("rented", [batch(size=200)], dict))
+    grown = list(lane_waves("rented", [batch(size=200)], dict, Chained()))
     assert grown[-1][0].partition == waves[5][0].partition
     assert grown[-1][0].key != waves[5][0].key
 
@@ -152,18 +171,18 @@ def test_cameras_are_asked_for_only_when_the_masters_are_settled() -> None:
         raise AssertionError("the masters are not made yet")
 
     states = {"rented_raw_calibrations": State.DONE, "rented_master_bias": State.RUNNING}
-    assert not next_requests(lane_waves("rented", LANE, too_early), Runs(states)).settled
+    assert not next_requests(lane_waves("rented", LANE, too_early, Chained()), Runs(states)).settled
 
 
 def test_a_master_that_failed_does_not_hold_up_the_sessions() -> None:
     jobs = ("raw_calibrations", "master_bias", "master_dark", "master_flat", "bad_pixel_map")
     states = {f"rented_{job}": State.FAILED for job in jobs}
-    found = next_requests(lane_waves("rented", LANE, dict), Runs(states))
+    found = next_requests(lane_waves("rented", LANE, dict, Chained()), Runs(states))
     assert {r.job for r in found.launch} == {"rented_session"}
 
 
 def test_a_lane_without_calibrations_begins_with_its_sessions() -> None:
-    found = next_requests(lane_waves("rented", LANE[3:], dict), Runs())
+    found = next_requests(lane_waves("rented", LANE[3:], dict, Chained()), Runs())
     assert [r.partition for r in found.launch] == ["2026-11-20_M31_T20", "2026-11-20_NGC7000_T20"]
 
 
@@ -189,7 +208,7 @@ def test_a_composite_waits_for_the_sessions_of_its_target() -> None:
 
 @pytest.mark.parametrize("spelling", ["M 31", "m31", "Messier_31", "M31"])
 def test_a_session_is_tagged_as_its_composite_is_called(spelling: str) -> None:
-    (session,) = list(lane_waves("rented", [batch(target=spelling)], dict))[-1]
+    (session,) = list(lane_waves("rented", [batch(target=spelling)], dict, Chained()))[-1]
     assert session.target == "M31"
     assert {r.partition for r in closing({session.target})} == {"NGC7000"}
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from astro_assets.errors import NoMatchingMaster
-from astro_assets.imaging.calibrate import Masters, adopt, calibrate, trim_overscan
+from astro_assets.imaging.calibrate import Masters, adopt, calibrate
 from astro_assets.imaging.mask import MaskBit
 from astro_assets.imaging.masters import master_bias, master_dark, master_flat
+from astro_assets.imaging.overscan import trim_overscan
 from astro_assets.sim.cameras import ASI, T20
 from astro_assets.sim.session import simulate_session, small_camera
 

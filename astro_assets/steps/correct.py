@@ -1,0 +1,117 @@
+"""One raw frame in electrons: its masters read and applied, as far as it has not lost them before.
+
+What belongs here: from matched files to `imaging.calibrate`. What does not: which files
+(`matching`), cosmic rays and products (`calibrate`).
+"""
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from astro_assets.frame import Frame
+from astro_assets.imaging.calibrate import Calibrated, Masters, adopt, calibrate
+from astro_assets.imaging.variance import variance_e2
+from astro_assets.steps.detector import Detector
+from astro_assets.steps.inputs import OpenedFrame
+from astro_assets.steps.matching import MasterFile, Matched
+from astro_assets.steps.recipe import Recipe
+from astro_assets.store import read_image
+
+
+def adopts(frame: Frame, recipe: Recipe) -> bool:
+    """Whether the frame's provider has corrected it: dark and flat are done."""
+    return recipe.arrives_calibrated or {"D", "F"} <= set(frame.calibration_status)
+
+
+def status(frame: Frame, matched: Matched, recipe: Recipe) -> str:
+    """CALSTAT: what has been corrected, by the provider or here."""
+    if adopts(frame, recipe):
+        return frame.calibration_status or "BDF"
+    done = frame.calibration_status
+    bias = matched.bias is not None or matched.dark is not None
+    parts = {"B": bias, "D": matched.dark is not None, "F": matched.flat is not None}
+    return "".join(letter for letter, here in parts.items() if here or letter in done)
+
+
+def electrons(
+    opened: OpenedFrame, matched: Matched, recipe: Recipe, detector: Detector
+) -> Calibrated:
+    """The frame with what is missing of bias, dark and flat.
+
+    Raises
+    ------
+    NoMatchingMaster : the masters do not go together
+    """
+    frame = opened.frame
+    if adopts(frame, recipe):
+        return adopt(
+            opened.image_adu,
+            gain_e_per_adu=detector.gain_e_per_adu,
+            saturation_adu=detector.saturation_adu,
+            pedestal_adu=frame.pedestal_adu,
+        )
+    return calibrate(
+        opened.image_adu,
+        masters=_masters(frame, matched),
+        exposure_s=float(frame.exposure_s or 0.0),
+        gain_e_per_adu=detector.gain_e_per_adu,
+        saturation_adu=detector.saturation_adu,
+        pedestal_adu=frame.pedestal_adu,
+        overscan_adu=opened.overscan_adu,
+    )
+
+
+def variance(
+    opened: OpenedFrame, matched: Matched, done: Calibrated, recipe: Recipe, detector: Detector
+) -> NDArray[np.float32]:
+    """The variance of each pixel, squared electrons."""
+    frame = opened.frame
+    taken = Masters() if adopts(frame, recipe) else _masters(frame, matched)
+    dark_e = None
+    if taken.dark is not None and taken.dark_exposure_s:
+        factor = float(frame.exposure_s or 0.0) / taken.dark_exposure_s * detector.gain_e_per_adu
+        # A dark that holds its bias tells the dark current above its own level only.
+        level = np.median(taken.dark) if taken.dark_has_bias else 0.0
+        dark_e = np.maximum((taken.dark - np.float32(level)) * np.float32(factor), 0)
+    return variance_e2(
+        done.image_e,
+        done.mask,
+        read_noise_e=detector.read_noise_e,
+        gain_e_per_adu=detector.gain_e_per_adu,
+        flat=None if taken.flat is None else np.asarray(taken.flat, np.float32),
+        dark_e=dark_e,
+    )
+
+
+def _masters(frame: Frame, matched: Matched) -> Masters:
+    dark, bad = matched.dark, pixels(matched.bad_pixels, frame)
+    return Masters(
+        bias=pixels(matched.bias, frame),
+        dark=pixels(dark, frame),
+        dark_exposure_s=dark.exposure_s if dark else None,
+        dark_has_bias=dark is not None and not dark.bias_subtracted,
+        flat=pixels(matched.flat, frame),
+        bad_pixels=None if bad is None else bad.astype(np.uint8),
+        bias_is_off=bool(set(frame.calibration_status) & {"B", "D"}),
+    )
+
+
+@lru_cache(maxsize=8)
+def _cached(path: Path, digest: str) -> NDArray[np.float32]:
+    del digest  # a part of the key
+    return read_image(path).image
+
+
+def pixels(master: MasterFile | None, frame: Frame) -> NDArray[np.float32] | None:
+    """The master as the frame's detector lies: upside down where its colour matrix does.
+
+    A telescope that turns a frame after its mount has flipped turns the detector's flaws with it.
+    """
+    if master is None:
+        return None
+    image = _cached(master.path, master.digest)
+    pattern = master.bayer_pattern
+    upside_down = pattern is not None and frame.bayer_pattern == pattern[::-1]
+    return image[::-1, ::-1] if upside_down else image
