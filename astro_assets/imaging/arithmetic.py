@@ -6,6 +6,7 @@ What belongs here: arrays and numbers. What does not: which file and which of it
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 from astropy import units
@@ -171,9 +172,7 @@ def _bits(operand: Operand, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     return np.array(_stretched(operand.mask, shape, operand.name, "mask"), np.uint8)
 
 
-def _stretched(
-    plane: NDArray[np.generic], shape: tuple[int, ...], name: str, what: str
-) -> NDArray[np.generic]:
+def _stretched(plane: NDArray[Any], shape: tuple[int, ...], name: str, what: str) -> NDArray[Any]:
     """A plane of the image's last axes for each plane of a cube."""
     try:
         return np.broadcast_to(plane, shape)

@@ -1,25 +1,27 @@
-"""Pixels, columns and rows that a master shows to be bad.
+"""Pixels that masters and raw darks show to be bad, and the map of all that is.
 
-What belongs here: detection on a master dark and a master flat. What does not: the user's own
-list, telling cosmic rays from bad pixels in one frame (`cosmic_rays`).
+What belongs here: hot, dead, odd and telegraph pixels; the map. What does not: columns and rows
+(`bad_lines`), the user's own list (`user_list`), telling cosmic rays from bad pixels in one frame
+(`cosmic_rays`).
 
 All is relative to the neighbourhood, level and spread alike, so that neither the glow of an
 amplifier nor vignetting flags a corner.
 """
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from astro_assets.imaging.bad_lines import bad_columns, noise_around, noise_between
 from astro_assets.imaging.bayer import colour_planes
 from astro_assets.imaging.mask import MaskBit
 from astro_assets.imaging.tiles import surroundings
 
+ENOUGH_DARKS = 5
+"""With fewer, a scatter says little of a pixel."""
 _SIGMA = 6.0
 _AROUND = 3
 """Reach, in pixels, of the square whose median has the last word on a candidate."""
@@ -27,9 +29,6 @@ _ODD_RESPONSE = 0.25
 """A pixel of a flat is odd when its response differs by more than this share."""
 _ODD_COLUMN = 0.03
 """A column of a flat is odd when its response differs by more than this share."""
-_COLUMN_SIGMA = 6.0
-_COLUMN_WINDOW = 31
-"""Columns over which the run of the column medians is taken to be smooth."""
 
 
 def hot_pixels(dark: NDArray[Any]) -> NDArray[np.bool_]:
@@ -42,7 +41,7 @@ def hot_pixels(dark: NDArray[Any]) -> NDArray[np.bool_]:
     ----------
     dark : (ny, nx), ADU
     """
-    level, spread = surroundings(dark)
+    level, spread = noise_around(dark)
     return _outliers(dark, level, _SIGMA * spread)
 
 
@@ -59,34 +58,53 @@ def dead_pixels(flat: NDArray[Any], *, bayer: bool = False) -> NDArray[np.bool_]
     if bayer:
         return _by_colour(flat, dead_pixels)
     level, _ = surroundings(flat)
-    # From pixel to pixel, so that the edge of a dust shadow does not count as spread.
-    _, difference = surroundings(np.diff(flat, axis=1, append=flat[:, -2:-1]))
-    spread = difference / np.float32(math.sqrt(2))
+    spread = noise_between(flat)
     return _outliers(flat, level, np.maximum(_SIGMA * spread, _ODD_RESPONSE * np.abs(level)))
 
 
-def bad_columns(image: NDArray[Any], *, least_step: float = 0.0) -> NDArray[np.bool_]:
-    """(ny, nx) bool: columns and rows that are off as a whole.
+def telegraph_pixels(darks: Iterable[NDArray[Any]]) -> NDArray[np.bool_] | None:
+    """(ny, nx) bool: pixels that jump between levels from dark to dark.
 
-    The robust mean of a column stands against the running median of the columns around it; the
-    spread is that of these differences nearby. Works on a dark or a flat; of a Bayer sensor give
-    one colour at a time.
+    Their scatter over the darks is 6σ above that of the pixels around. Of each pixel the highest
+    value is left out, which a cosmic ray may have been; a pixel that was high but once is thus
+    taken for one. None for fewer than `ENOUGH_DARKS`.
 
     Parameters
     ----------
-    image : (ny, nx)
-    least_step : what a column must be off at least, in units of the image
+    darks : raw darks of one exposure time, or masters of several nights, (ny, nx) each, ADU; they
+        are gone through once
     """
-    level, _ = surroundings(image)
-    flattened = np.asarray(image, np.float32) - level
-    bad = np.zeros(image.shape, bool)
-    bad[:, _lines(flattened, 0, least_step)] = True
-    bad[_lines(flattened, 1, least_step), :] = True
-    return bad
+    first = highest = total = squares = None
+    count = 0
+    for dark in darks:
+        values = np.asarray(dark, np.float32)
+        if first is None:
+            first = values
+            highest, total, squares = (np.zeros_like(values) for _ in range(3))
+        assert highest is not None
+        assert total is not None
+        assert squares is not None
+        change = values - first
+        change -= np.nanmedian(change)
+        np.fmax(highest, change, out=highest) if count else np.copyto(highest, change)
+        total += change
+        squares += change**2
+        count += 1
+    if count < ENOUGH_DARKS or highest is None or total is None or squares is None:
+        return None
+    kept = count - 1
+    variance = (squares - highest**2 - (total - highest) ** 2 / kept) / (kept - 1)
+    scatter = np.sqrt(np.maximum(variance, 0))
+    level, spread = noise_around(scatter)
+    return np.asarray(scatter - level > _SIGMA * spread)
 
 
 def bad_pixel_map(
-    dark: NDArray[Any] | None = None, flat: NDArray[Any] | None = None, *, bayer: bool = False
+    dark: NDArray[Any] | None = None,
+    flat: NDArray[Any] | None = None,
+    *,
+    darks: Iterable[NDArray[Any]] = (),
+    bayer: bool = False,
 ) -> NDArray[np.uint8]:
     """(ny, nx) uint8, `MaskBit.BAD` where dark or flat show a bad pixel, column or row.
 
@@ -94,11 +112,12 @@ def bad_pixel_map(
     ----------
     dark : master dark (ny, nx), ADU
     flat : master flat (ny, nx), relative
+    darks : single darks of one exposure time, ADU, for telegraph pixels
     bayer : whether the sensor has a colour matrix of 2 × 2 pixels
 
     Raises
     ------
-    ValueError : neither is given, or they differ in size
+    ValueError : neither master is given, or they differ in size
     """
     if dark is None and flat is None:
         raise ValueError("a bad-pixel map needs a master dark, a master flat, or both")
@@ -110,6 +129,9 @@ def bad_pixel_map(
     if flat is not None:
         odd = partial(bad_columns, least_step=_ODD_COLUMN)
         found += [dead_pixels(flat, bayer=bayer), _by_colour(flat, odd) if bayer else odd(flat)]
+    jumping = telegraph_pixels(darks)
+    if jumping is not None:
+        found.append(jumping)
     return np.where(np.logical_or.reduce(found), np.uint8(MaskBit.BAD), np.uint8(0))
 
 
@@ -137,28 +159,3 @@ def _outliers(
         off = np.abs(values[y, x] - np.median(around, axis=0)) if len(part) else values[:0, 0]
         bad[y, x] = off > limit[y, x]
     return bad
-
-
-def _lines(flattened: NDArray[np.float32], axis: int, least_step: float) -> NDArray[np.bool_]:
-    """Which columns (axis 0) or rows (axis 1) are off."""
-    means = _winsorised_means(flattened, axis)
-    steps = means - ndimage.median_filter(means, size=_COLUMN_WINDOW, mode="reflect")
-    typical = 1.4826 * np.median(np.abs(steps))
-    near = 1.4826 * ndimage.median_filter(
-        np.abs(steps), size=2 * _COLUMN_WINDOW + 1, mode="reflect"
-    )
-    limit = np.maximum(_COLUMN_SIGMA * np.maximum(near, typical), least_step)
-    return np.asarray(np.abs(steps) > limit)
-
-
-def _winsorised_means(image: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
-    """Means of the columns (axis 0) or rows (axis 1) with far values drawn in to 4 sigma.
-
-    A median would do for a deep master, but of a single frame of whole numbers it jumps from one
-    number to the next.
-    """
-    centre = float(np.nanmedian(image))
-    low, high = np.nanpercentile(image, (2.3, 97.7))
-    sigma = max(1.4826 * float(np.nanmedian(np.abs(image - centre))), float(high - low) / 4)
-    drawn_in = np.clip(image, centre - 4 * sigma, centre + 4 * sigma)
-    return np.asarray(np.nanmean(drawn_in, axis=axis), np.float32)

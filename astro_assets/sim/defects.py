@@ -11,8 +11,9 @@ from dataclasses import dataclass, fields, replace
 class Defects:
     """True: the defect is there. By default the simulated night has all of them.
 
-    ``reversed_frames`` alone is off by default: two of the Vespera's lights are then stored
-    upside down, as after a mount flip, with the Bayer pattern of their header turned too.
+    Off by default are ``reversed_frames`` (two of the Vespera's lights are stored upside down, as
+    after a mount flip, with the Bayer pattern of their header turned too), ``partial_columns`` and
+    ``column_groups`` (of columns and rows) and ``telegraph_pixels``, all three in `flaws`.
     """
 
     bias: bool = True
@@ -36,6 +37,9 @@ class Defects:
     defocus: bool = True
     extended_object: bool = True
     reversed_frames: bool = False
+    partial_columns: bool = False
+    column_groups: bool = False
+    telegraph_pixels: bool = False
 
     @classmethod
     def none(cls) -> "Defects":

@@ -13,6 +13,7 @@ from scipy.ndimage import gaussian_filter
 
 from astro_assets.sim.cameras import Camera
 from astro_assets.sim.defects import Defects
+from astro_assets.sim.flaws import Flaws, make_flaws
 
 _LAMP_E = (24000.0, 36000.0, 20000.0)
 
@@ -26,6 +27,7 @@ class Detector:
     bias_adu : float32
     hot, dead : bool
     columns : indices of the bad columns (0-based)
+    flaws : parts and groups of lines, telegraph pixels
     """
 
     camera: Camera
@@ -36,6 +38,7 @@ class Detector:
     hot: NDArray[np.bool_]
     dead: NDArray[np.bool_]
     columns: tuple[int, ...]
+    flaws: Flaws
 
     def read_out(
         self,
@@ -51,6 +54,10 @@ class Detector:
         for saturation off, counts may exceed 16 bits and are given as uint32.
         """
         expected = light_e * self.flat + self.dark_e_per_s * np.float32(exposure_s)
+        if self.defects.telegraph_pixels:
+            high = rng.random(self.camera.shape) < self.flaws.telegraph_duty
+            share = np.float32(exposure_s / self.camera.exposure_s)
+            expected = expected + high * self.flaws.telegraph_e * share
         charge = rng.poisson(expected) if self.defects.shot_noise else expected
         signal = np.asarray(charge, dtype=np.float32)
         if cosmic_rays_e is not None:
@@ -106,15 +113,18 @@ def make_detector(camera: Camera, defects: Defects, *, seed: int) -> Detector:
     """The fixed pattern of ``camera``: the same for the same seed and name."""
     rng = np.random.default_rng([seed, crc32(camera.name.encode())])
     hot, dead, columns = _bad_pixels(camera, defects, rng)
+    flaws = make_flaws(camera, defects, seed=seed)
     return Detector(
         camera=camera,
         defects=defects,
         flat=_flat(camera, defects, dead, columns, rng),
-        dark_e_per_s=_dark(camera, defects, hot, columns, rng),
+        dark_e_per_s=_dark(camera, defects, hot, columns, rng)
+        + flaws.charge_e / np.float32(camera.exposure_s),
         bias_adu=_bias(camera, defects, rng),
         hot=hot,
         dead=dead,
         columns=columns,
+        flaws=flaws,
     )
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from astro_assets.imaging.bad_pixels import bad_columns, bad_pixel_map, dead_pixels, hot_pixels
+from astro_assets.imaging.bad_lines import bad_columns
+from astro_assets.imaging.bad_pixels import bad_pixel_map, dead_pixels, hot_pixels
 from astro_assets.imaging.mask import MaskBit
 
 SHAPE = (400, 520)
