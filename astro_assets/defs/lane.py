@@ -134,7 +134,9 @@ def _session_assets(
 
         return _run(
             context,
-            lambda: stack_session(store, name, context.partition_key, settings.solving),
+            lambda: stack_session(
+                store, name, context.partition_key, settings.solving, settings.grids
+            ),
         )
 
     return [raw_lights, calibrated, solved, stacked]
