@@ -7,6 +7,7 @@ means for a file (`sftp`).
 
 import os
 import stat
+import struct
 from collections import deque
 from collections.abc import Iterator
 from threading import Timer
@@ -30,12 +31,16 @@ from paramiko.sftp import (
     int64,
 )
 
+from astro_assets.sources.ssh_packets import Inflow
+
 _WINDOW_BYTES = 2**22
 _PACKET_BYTES = 2**18 - 1024
 _REQUEST_BYTES = 255 * 1024
 """As much as OpenSSH answers at once; a server that gives less is asked for less."""
 _LEAST_REQUEST_BYTES = 2**12
 _UNDER_WAY = 8
+_MAX_ANSWER_BYTES = 2**24
+_HEAD = struct.Struct(">IB")
 _HAS_SIZE, _HAS_OWNER, _HAS_MODE, _HAS_TIMES, _HAS_MORE = 1, 2, 4, 8, 2**31
 
 
@@ -71,12 +76,14 @@ class Files(paramiko.SFTPClient):
         def _request(self, kind: int, *args: object) -> tuple[int, paramiko.Message]: ...
         def _async_request(self, answered: "_Answers", kind: int, *args: object) -> int: ...
         def _read_response(self) -> object: ...
+        def _read_all(self, size_bytes: int) -> bytes: ...
 
     @classmethod
     def on(cls, transport: paramiko.Transport, timeout_s: float) -> Self:
         """A dialogue on a connection that is logged in."""
         channel = transport.open_session(_WINDOW_BYTES, _PACKET_BYTES, timeout=timeout_s)
         channel.settimeout(timeout_s)
+        channel.in_buffer = Inflow()  # type: ignore[assignment]
         # Waiting for this one answer knows no end by itself.
         watchdog = Timer(timeout_s, transport.close)
         watchdog.daemon = True
@@ -136,6 +143,14 @@ class Files(paramiko.SFTPClient):
     def judge(self, status: paramiko.Message) -> None:
         """Raise `Refused` or `EOFError` when an answer says so."""
         self._convert_status(status)
+
+    def _read_packet(self) -> tuple[int, bytes]:
+        """The next answer, whatever it answers: its kind, and the rest of it in one piece."""
+        head = self._read_all(_HEAD.size)
+        length, kind = _HEAD.unpack(head)
+        if not 1 <= length <= _MAX_ANSWER_BYTES:
+            raise paramiko.SFTPError("an answer has an impossible length")
+        return kind, self._read_all(length - 1)
 
     def _handle(self, kind: int, *args: object) -> bytes:
         answer, message = self.ask(kind, *args)
@@ -200,7 +215,7 @@ class Reading:
 
     def chunks(
         self, start: int, expected_end: int, request_bytes: int = _REQUEST_BYTES
-    ) -> Iterator[bytes]:
+    ) -> Iterator[memoryview]:
         """The bytes from ``start`` until the server says that there are no more.
 
         expected_end : up to there requests are made in advance; beyond it they go one by one
@@ -226,11 +241,12 @@ class Reading:
         number = self._answers.ask(CMD_READ, self._handle, int64(offset), length)
         return _Request(offset, length, number)
 
-    def _data(self, request: _Request) -> bytes:
+    def _data(self, request: _Request) -> memoryview:
         """At least one byte. Raises `EOFError` at the end of the file."""
         kind, message = self._answers.wait(request.number)
         _expect(kind, CMD_DATA)
-        announced, data = message.get_int(), message.get_remainder()
+        announced = message.get_int()
+        data = memoryview(message.asbytes())[message.packet.tell() :]
         # `paramiko` itself would fill up with zeros.
         if not 0 < len(data) == announced <= request.length:
             raise paramiko.SFTPError("an answer holds another number of bytes than it says")

@@ -9,6 +9,8 @@ from collections.abc import Collection, Iterable, Mapping
 
 import paramiko
 
+from astro_assets.sources.ssh_packets import GcmPackets
+
 CONNECT_TIMEOUT_S = 10
 _FAST = "aes128-gcm@openssh.com"
 
@@ -34,7 +36,7 @@ class SshTransport(paramiko.Transport):
         *,
         disabled_algorithms: Mapping[str, Iterable[str]] | None = None,
     ) -> None:
-        super().__init__(sock, disabled_algorithms=disabled_algorithms)
+        super().__init__(sock, disabled_algorithms=disabled_algorithms, packetizer_class=GcmPackets)
         self.banner_timeout = CONNECT_TIMEOUT_S
         options = self.get_security_options()
         # Otherwise a host that has several keys shows one that we cannot compare.
