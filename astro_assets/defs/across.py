@@ -40,7 +40,11 @@ def across_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         from astro_assets.steps.composite import compose_target
 
         with translated(context):
-            return materialized(compose_target(store, context.partition_key, settings.grids))
+            return materialized(
+                compose_target(
+                    store, context.partition_key, settings.grids, settings.solving.index_folders
+                )
+            )
 
     @dg.asset(
         name="frames",

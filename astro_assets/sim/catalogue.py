@@ -16,6 +16,14 @@ from astro_assets.data import CATALOGUE
 # V - R of main-sequence stars rises about so with B - V; enough for plausible colours.
 _V_MINUS_R_PER_B_MINUS_V = 0.55
 _FAINTEST_MAG = 17.0
+_SUN_BV_MAG = 0.65
+
+SOLAR_RATIO = {
+    "R": 10 ** (0.4 * _V_MINUS_R_PER_B_MINUS_V * _SUN_BV_MAG),
+    "G": 1.0,
+    "B": 10 ** (-0.4 * _SUN_BV_MAG),
+}
+"""Light of the Sun's colour in each channel over that in green, where B - V = 0 gives 1."""
 
 
 @dataclass(frozen=True, slots=True)

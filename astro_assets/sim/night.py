@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from astro_assets.sim.defects import Defects
+from astro_assets.sim.star_index import write_star_index
 from astro_assets.sim.trees import itelescope, pi, telescope_org, vespera
 from astro_assets.sim.trees.plan import Job, NightPlan, Size, work
 from astro_assets.sim.truth import SimulatedNight, load
@@ -60,5 +61,6 @@ def make_night(
     work(jobs)
     if pi.SOURCE in sources:
         pi.finish(plan)
+    write_star_index(root, seed=seed)
     writer.close(seed=seed, night=night.isoformat())
     return load(root)

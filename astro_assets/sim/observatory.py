@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from threading import Event
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from rich.console import Console
 from rich.table import Table
@@ -24,6 +24,7 @@ from astro_assets.sim.servers.pi import PiServer, make_keys
 from astro_assets.sim.servers.pi_camera import PiCamera
 from astro_assets.sim.servers.requests import Requests
 from astro_assets.sim.servers.telescope_org import TelescopeOrgServer
+from astro_assets.sim.star_index import FOLDER
 
 _USER = "observer"
 _HOST = "localhost"
@@ -183,6 +184,8 @@ class SimulatedObservatory:
         parts = [f"root = {_toml(str(products_root.absolute()))}\n", _table("[site]", _SITE)]
         if watch:
             parts.append(_table("[watch]", watch))
+        if (self.root / FOLDER).is_dir():
+            parts.append(_table("[solving]", {"index_folders": [str(self.root / FOLDER)]}))
         parts += [_table("[[sources]]", self._source_settings(name)) for name in self._servers]
         return "\n".join(parts)
 
@@ -259,10 +262,10 @@ def _variable(source: str, what: str) -> str:
     return f"SIM_{source.upper()}_{what}"
 
 
-def _table(head: str, values: Mapping[str, str | int] | Mapping[str, str | float]) -> str:
+def _table(head: str, values: Mapping[str, Any]) -> str:
     return "\n".join([head, *(f"{key} = {_toml(value)}" for key, value in values.items())]) + "\n"
 
 
-def _toml(value: str | float) -> str:
-    """JSON spells strings and numbers as TOML does."""
+def _toml(value: str | float | list[str]) -> str:
+    """JSON spells strings, numbers and lists of them as TOML does."""
     return json.dumps(value, ensure_ascii=False)

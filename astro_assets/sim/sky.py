@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import affine_transform
 
 from astro_assets.sim.cameras import Camera, Field
-from astro_assets.sim.catalogue import Stars, faint_stars, stars_near
+from astro_assets.sim.catalogue import SOLAR_RATIO, Stars, faint_stars, stars_near
 from astro_assets.sim.conditions import Conditions
 from astro_assets.sim.defects import Defects
 from astro_assets.sim.detector import bayer_cells
@@ -74,8 +74,9 @@ def scene(
         image[rows, columns] = sky[k]
         if defects.extended_object:
             glow = _extended(camera, field, conditions.pointing, k, (rows, columns))
-            # The camera sees the colours of the object as it sees those of the stars.
-            response = camera.star_e_per_s[k] / camera.star_e_per_s[1]
+            # The camera sees the colours of the object as it sees those of the stars; what is
+            # drawn white has the Sun's colour.
+            response = camera.star_e_per_s[k] / camera.star_e_per_s[1] * SOLAR_RATIO[colour]
             image[rows, columns] += camera.extended_e_per_s * response * clear_s * glow
     _add_starlight(image, x, y, flux, camera, channel, conditions)
     colours = "".join(colour for colour, _, _ in _cells(camera, channel))

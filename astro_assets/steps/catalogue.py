@@ -128,19 +128,31 @@ def _holds(paths: tuple[Path, ...], position: tuple[float, float]) -> bool:
 
 
 def _read_stars(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-    """Unit vectors and magnitudes. Positions are stored as minimum + count / scale."""
+    """Unit vectors and magnitudes."""
+    directions, columns = read_index(path)
+    named = next((name for name in columns if name.upper().startswith("MAG")), None)
+    if named is None:
+        return directions, np.full(len(directions), np.nan, dtype=np.float32)
+    return directions, columns[named].astype(np.float32)
+
+
+def read_index(path: Path) -> tuple[NDArray[np.float64], dict[str, NDArray[np.generic]]]:
+    """Unit vectors of an index file's stars, and the columns that it has of them by name.
+
+    Positions are stored as minimum + count / scale.
+    """
     with fits.open(path, memmap=True) as hdus:
         tables = {hdu.columns.names[0]: hdu for hdu in hdus[1:]}
         bounds = _raw(tables["kdtree_range_stars"]).view("=f8")
         counts = _raw(tables["kdtree_data_stars"]).view("=u4").reshape(-1, 3)
         directions = bounds[:3] + counts / bounds[6]
-        named = next((name for name in tables if name.upper().startswith("MAG")), None)
-        mag = (
-            np.asarray(tables[named].data[named], dtype=np.float32)
-            if named
-            else np.full(len(directions), np.nan, dtype=np.float32)
-        )
-    return directions, mag
+        columns = {
+            name: np.array(hdu.data[name])
+            for first, hdu in tables.items()
+            if not first.startswith("kdtree") and len(hdu.data) == len(directions)
+            for name in hdu.columns.names
+        }
+    return directions, columns
 
 
 def _raw(hdu: fits.BinTableHDU) -> NDArray[np.uint8]:

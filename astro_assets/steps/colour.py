@@ -1,53 +1,92 @@
 """The colour picture of a stack or composite, from the filters that there are."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from astro_assets import __version__
-from astro_assets.imaging.color import compose
+from astro_assets.imaging.color import CHANNELS, Composed, compose
 from astro_assets.imaging.coverage import well_covered
-from astro_assets.steps import pictures
+from astro_assets.steps import pictures, provenance
+from astro_assets.steps.credits import credits_of
+from astro_assets.steps.star_colors import NO_COLORS, known_colors
 from astro_assets.store import ImageFile, read_image
 
 
-def write_picture(folder: Path, title: str) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """thumbnail_png, and what the asset says of the picture"""
+
+    thumbnail_png: bytes
+    figures: Mapping[str, int | float | str]
+    remarks: tuple[str, ...] = field(default_factory=tuple)
+
+
+def write_picture(folder: Path, title: str, index_folders: Iterable[Path] = ()) -> Picture:
     """Compose ``color.fits``, ``color.tif`` and ``color.png`` from the folder's images by filter.
 
-    Returns a thumbnail.
+    Parameters
+    ----------
+    index_folders : where index files with colours of stars may lie
     """
     files = {p.stem: p for p in sorted(folder.glob("*.fits")) if p.stem != "color"}
     images = {name: read_image(path) for name, path in files.items()}
     rows, columns = _covered_by_all(list(images.values()))
+    headers = {name: file.header for name, file in images.items()}
+    wcs = WCS(next(iter(headers.values())), naxis=2)[rows, columns]
+    shape = (rows.stop - rows.start, columns.stop - columns.start)
     composed = compose(
         {name: file.image[rows, columns] for name, file in images.items()},
         {name: file.mask[rows, columns] for name, file in images.items() if file.mask is not None},
+        known_colors(wcs, shape, index_folders),
+        NO_COLORS,
     )
-    first = next(iter(images.values())).header
-    header = WCS(first)[rows, columns].to_header()
-    header["OBJECT"] = first.get("OBJECT", "")
+    used = [headers[name] for name in composed.mixture.filters]
+    notes = {
+        "Mixture": f"{composed.mixture.name}: {composed.mixture.reason}",
+        "Filters": ", ".join(composed.mixture.filters),
+        "White": _white(composed),
+    }
+    credit = credits_of(title, used, composed.mixture.channels, wcs, shape, notes)
+    thumbnail = pictures.write_colour(folder, composed.rgb, _header(composed, used, wcs), credit)
+    return Picture(
+        thumbnail,
+        {"colour_mixture": notes["Mixture"], "colour_white": notes["White"]},
+        composed.remarks,
+    )
+
+
+def _header(composed: Composed, used: Sequence[fits.Header], wcs: WCS) -> fits.Header:
+    mixture, white = composed.mixture, composed.balance
+    header = wcs.to_header()
+    header["WCSAXES"] = 2
+    for keyword in ("OBJECT", "OBSERVER", "TELESCOP", "INSTRUME", "DATE-OBS"):
+        if keyword in used[0]:
+            header[keyword] = (used[0][keyword], used[0].comments[keyword])
     header["CTYPE3"] = "RGB"
     header["BUNIT"] = "electron"
-    header["FILTERS"] = (",".join(composed.filters), "in red, green, blue")
-    for channel, factor in zip("RGB", composed.factors, strict=True):
-        header[f"WB_{channel}"] = (factor, "factor that makes the average star white")
-    exposure_s = float(np.sum([f.header.get("TOTALEXP", 0.0) for f in images.values()]))
-    return pictures.write_colour(
-        folder,
-        composed.rgb,
-        header,
-        {
-            "Title": title,
-            "Filters": ", ".join(composed.filters),
-            "Exposure": f"{exposure_s:.0f} s",
-            "Date": str(first.get("DATE-OBS", "")),
-            "Position": _position(first),
-            "Software": f"astro-assets {__version__}",
-        },
-    )
+    header["FILTERS"] = (",".join(mixture.channels), "in red, green, blue")
+    header["AAMIX"] = (provenance.fits_text(mixture.name), "mixture of filters")
+    if mixture.luminance is not None:
+        header["AALUMIN"] = (provenance.fits_text(mixture.luminance), "filter of the brightness")
+    if mixture.emission is not None:
+        header["AAEMISS"] = (provenance.fits_text(mixture.emission[0]), "line added to red")
+    header["AAWHITE"] = (white.white, "what is white")
+    header["AAWHITEN"] = (white.n_stars, "stars that white rests on")
+    for channel, factor in zip(CHANNELS, white.factors, strict=True):
+        header[f"WB_{channel}"] = (factor, "factor of the channel")
+    for sentence in (mixture.reason, f"white: {white.source}", *composed.remarks):
+        provenance.note(header, provenance.fits_text(sentence))
+    return header
+
+
+def _white(composed: Composed) -> str:
+    white = composed.balance
+    stars = f", {white.n_stars} stars ± {100 * white.error:.1f} %" if white.n_stars else ""
+    return f"{white.white}{stars} ({white.source})" if white.source else f"{white.white}{stars}"
 
 
 def _covered_by_all(images: Sequence[ImageFile]) -> tuple[slice, slice]:
@@ -59,7 +98,3 @@ def _covered_by_all(images: Sequence[ImageFile]) -> tuple[slice, slice]:
     usual = [np.median(depth[depth > 0]) if (depth > 0).any() else 1.0 for depth in depths]
     shallowest = np.min([d / u for d, u in zip(depths, usual, strict=True)], axis=0)
     return well_covered(shallowest.astype(np.float32))
-
-
-def _position(header: fits.Header) -> str:
-    return f"RA {header.get('CRVAL1', 0.0):.4f} Dec {header.get('CRVAL2', 0.0):+.4f} deg (ICRS)"

@@ -38,12 +38,18 @@ class _Input:
     header: fits.Header
 
 
-def compose_target(store: Store, target: str, grids: Sequence[GridWish] = ()) -> Summary:
+def compose_target(
+    store: Store,
+    target: str,
+    grids: Sequence[GridWish] = (),
+    index_folders: Sequence[Path] = (),
+) -> Summary:
     """Combine all session stacks of a target, channel by channel, and in colour.
 
     Parameters
     ----------
     grids : what the settings wish for
+    index_folders : where index files with colours of stars may lie
 
     Raises
     ------
@@ -73,7 +79,7 @@ def compose_target(store: Store, target: str, grids: Sequence[GridWish] = ()) ->
         by_channel.setdefault(channel_of(item.path.stem) or item.path.stem, []).append(item)
     for channel, members in by_channel.items():
         _combine(folder / f"{channel}.fits", channel, members, grid, target, digest)
-    picture = colour.write_picture(folder, target)
+    picture = colour.write_picture(folder, target, index_folders)
     nights = sorted({s["night"] for s in sessions})
     used = sorted({f"{s['source']}/{s['session']}" for s in sessions})
     write_json(
@@ -87,10 +93,12 @@ def compose_target(store: Store, target: str, grids: Sequence[GridWish] = ()) ->
             "nights": len(nights),
             "channels": ", ".join(sorted(by_channel)),
             "exposure_s": exposure_s,
+            **picture.figures,
         },
         digest=digest,
         path=folder,
-        picture_png=picture,
+        picture_png=picture.thumbnail_png,
+        remarks=picture.remarks,
     )
 
 

@@ -1,16 +1,17 @@
 """Pictures for people: thumbnails, and the colour picture as FITS, 16-bit TIFF and PNG."""
 
 import io
-from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import tifffile
 from astropy.io import fits
 from numpy.typing import NDArray
-from PIL import Image, PngImagePlugin
+from PIL import Image
 
+from astro_assets.formats.picture_files import write_png, write_tiff
 from astro_assets.imaging.stretch import autostretch, to_uint8
+from astro_assets.steps.credits import SOFTWARE, Credits
 from astro_assets.store import ImageFile, whole_file, write_image
 
 THUMBNAIL_PX = 320
@@ -49,32 +50,29 @@ def as_picture(rgb: NDArray[np.uint8]) -> Image.Image:
 
 
 def write_colour(
-    folder: Path, rgb: NDArray[np.float32], header: fits.Header, texts: Mapping[str, str]
+    folder: Path, rgb: NDArray[np.float32], header: fits.Header, credit: Credits
 ) -> bytes:
     """Write ``color.fits`` (linear), ``color.tif`` (16 bit, stretched) and ``color.png``.
 
-    texts : credits that travel inside the picture files
+    credit : travels inside the picture files
     Returns a thumbnail.
     """
-    write_image(folder / "color.fits", ImageFile(image=rgb, header=header))
-    stretched = autostretch(rgb)
-    text = "; ".join(f"{key}: {value}" for key, value in texts.items())
-    with whole_file(folder / "color.tif") as part:
-        tifffile.imwrite(
-            part,
-            np.ascontiguousarray(np.moveaxis(stretched, 0, -1)[::-1]),
-            photometric="rgb",
-            description=text.encode("ascii", "replace").decode(),
-            compression="zlib",
-        )
-    eight = to_uint8(stretched)
-    info = PngImagePlugin.PngInfo()
-    for key, value in texts.items():
-        info.add_text(key, value)
-    with whole_file(folder / "color.png") as part:
-        as_picture(eight).save(part, "PNG", pnginfo=info)
+    with ThreadPoolExecutor(2, thread_name_prefix="picture") as pool:
+        linear = pool.submit(write_image, folder / "color.fits", ImageFile(rgb, header))
+        stretched = autostretch(rgb)
+        tiff = pool.submit(_write_tiff, folder / "color.tif", stretched, credit)
+        eight = to_uint8(stretched)
+        with whole_file(folder / "color.png") as part:
+            write_png(part, eight, credit.texts, credit.xmp)
+        for written in (linear, tiff):
+            written.result()
     step = max(1, max(eight.shape[-2:]) // THUMBNAIL_PX)
     return encoded(to_uint8(_binned(stretched.astype(np.float32), step).astype(np.uint16)))
+
+
+def _write_tiff(path: Path, rgb: NDArray[np.uint16], credit: Credits) -> None:
+    with whole_file(path) as part:
+        write_tiff(part, rgb, credit.texts, credit.xmp, SOFTWARE)
 
 
 def _binned(image: NDArray[np.float32], step: int) -> NDArray[np.float32]:

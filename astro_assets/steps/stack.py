@@ -73,7 +73,7 @@ def stack_session(
     for stale in folder.glob("*.fits"):
         stale.unlink()
     made = _stack_filters(lights, folder, digest, solving, wish) if lights else {}
-    picture = colour.write_picture(folder, session) if made else None
+    picture = colour.write_picture(folder, session, solving.index_folders) if made else None
     state = {
         "source": source,
         "session": session,
@@ -91,10 +91,12 @@ def stack_session(
             **{f"noise_e_{name}": round(noise_e(s.weight), 3) for name, s in made.items()},
             **{f"outlier_pixels_{name}": sum(s.rejected) for name, s in made.items()},
             **{f"bayer_{name}": s.method for name, s in made.items() if s.method},
+            **(picture.figures if picture else {}),
         },
         digest=digest,
         path=folder,
-        picture_png=picture,
+        picture_png=picture.thumbnail_png if picture else None,
+        remarks=picture.remarks if picture else (),
     )
 
 

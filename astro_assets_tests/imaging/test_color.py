@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 
 from astro_assets.errors import NothingToDo
-from astro_assets.imaging.color import channel_of, compose, recipe
+from astro_assets.imaging.color import compose
+from astro_assets.imaging.filters import channel_of
 from astro_assets.imaging.mask import MaskBit
+from astro_assets.imaging.mixture import mixture_of
 from astro_assets_tests.imaging._sky import spread_stars, star_field
 
 SHAPE = (300, 400)
@@ -25,29 +27,50 @@ def test_filters_are_known_by_their_usual_names(name: str, band: str | None):
 
 
 @pytest.mark.parametrize(
-    ("filters", "mixture"),
+    ("filters", "name", "channels", "luminance", "emission"),
     [
-        (["Blue", "Luminance", "Green", "Red"], ("Red", "Green", "Blue")),
-        (["B", "V", "R"], ("R", "V", "B")),
-        (["g'", "r'", "i'"], ("i'", "r'", "g'")),
-        (["Ha", "OIII", "SII"], ("SII", "Ha", "OIII")),
-        (["OIII", "Ha"], ("Ha", "OIII", "OIII")),
-        (["Red", "Green", "Blue", "Ha"], ("Red", "Green", "Blue")),
-        (["Red", "Blue"], ("Red", "", "Blue")),
-        (["Luminance", "Red"], ("Luminance", "Luminance", "Luminance")),
-        (["Ha"], ("Ha", "Ha", "Ha")),
-        (["Comet XY"], ("Comet XY", "Comet XY", "Comet XY")),
+        (["Blue", "Green", "Red"], "RGB", ("Red", "Green", "Blue"), None, None),
+        (
+            ["Blue", "Luminance", "Green", "Red"],
+            "LRGB",
+            ("Red", "Green", "Blue"),
+            "Luminance",
+            None,
+        ),
+        (["Red", "Green", "Blue", "Ha"], "HaRGB", ("Red", "Green", "Blue"), None, ("Ha", "Red")),
+        (["R", "G", "B", "L", "H-alpha", "OIII"], "HaLRGB", ("R", "G", "B"), "L", ("H-alpha", "R")),
+        (["B", "V", "R"], "RVB", ("R", "V", "B"), None, None),
+        (["g'", "r'", "i'"], "irg", ("i'", "r'", "g'"), None, None),
+        (["g'", "r'", "i'", "Ha"], "Hairg", ("i'", "r'", "g'"), None, ("Ha", "r'")),
+        (["Ha", "OIII", "SII"], "SHO", ("SII", "Ha", "OIII"), None, None),
+        (["OIII", "Ha", "L"], "HOO", ("Ha", "OIII", "OIII"), None, None),
+        (["Red", "Blue"], "two bands", ("Red", "", "Blue"), None, None),
+        (["Ha", "G", "B"], "by wavelength", ("Ha", "G", "B"), None, None),
+        (["Luminance", "Red"], "grey", ("Luminance",) * 3, None, None),
+        (["Ha"], "grey", ("Ha",) * 3, None, None),
+        (["Ha", "Luminance"], "Ha on grey", ("Luminance",) * 3, None, ("Ha", "Luminance")),
+        (["Ha", "R"], "Ha on grey", ("R",) * 3, None, ("Ha", "R")),
+        (["Comet XY"], "grey", ("Comet XY",) * 3, None, None),
     ],
 )
 def test_the_mixture_follows_from_the_filters_there_are(
-    filters: list[str], mixture: tuple[str, str, str]
+    filters: list[str],
+    name: str,
+    channels: tuple[str, str, str],
+    luminance: str | None,
+    emission: tuple[str, str] | None,
 ):
-    assert recipe(filters) == mixture
+    chosen = mixture_of(filters)
+    assert (chosen.name, chosen.channels) == (name, channels)
+    assert (chosen.luminance, chosen.emission) == (luminance, emission)
+    assert chosen.reason
+    for left in set(filters) - set(chosen.filters):
+        assert left in chosen.reason
 
 
 def test_no_filter_is_nothing_to_do():
     with pytest.raises(NothingToDo):
-        recipe([])
+        mixture_of([])
 
 
 def session(seed: int, response: dict[str, float]) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -71,10 +94,10 @@ def test_the_average_star_is_white_and_the_sky_is_neutral(seed: int):
     response = {"Red": 0.6, "Green": 1.0, "Blue": 0.35}
     images, _ = session(seed, response)
     result = compose(images)
-    assert result.n_stars >= 20
-    assert result.factors[0] * 0.6 == pytest.approx(1, abs=0.1)
-    assert result.factors[2] * 0.35 == pytest.approx(1, abs=0.1)
-    for plane, factor in zip(result.rgb, result.factors, strict=True):
+    assert result.balance.n_stars >= 20
+    assert result.balance.factors[0] * 0.6 == pytest.approx(1, abs=0.1)
+    assert result.balance.factors[2] * 0.35 == pytest.approx(1, abs=0.1)
+    for plane, factor in zip(result.rgb, result.balance.factors, strict=True):
         assert abs(np.median(plane)) < 0.2 * 8 * factor
 
 
@@ -91,8 +114,8 @@ def test_few_stars_leave_the_channels_as_they_are():
     rng = np.random.default_rng(5)
     images = {n: rng.normal(100, 5, SHAPE).astype(np.float32) for n in ("Red", "Green", "Blue")}
     result = compose(images)
-    assert result.factors == (1, 1, 1)
-    assert result.n_stars == 0
+    assert result.balance.factors == (1, 1, 1)
+    assert result.balance.n_stars == 0
 
 
 def test_saturated_cores_are_white_and_do_not_set_the_colours():
@@ -105,20 +128,21 @@ def test_saturated_cores_are_white_and_do_not_set_the_colours():
     mask[core] = MaskBit.SATURATED
     result = compose(images, {"Green": mask})
     assert np.ptp(result.rgb[:, core[0], core[1]], axis=0).max() == 0
-    assert result.factors == pytest.approx(plain.factors, rel=0.05)
+    assert result.balance.factors == pytest.approx(plain.balance.factors, rel=0.05)
 
 
 def test_one_filter_makes_a_grey_picture():
     images, _ = session(7, {"Red": 1.0})
     result = compose({"Ha": images["Red"]})
     np.testing.assert_array_equal(result.rgb[0], result.rgb[2])
-    assert result.filters == ("Ha", "Ha", "Ha")
+    assert result.mixture.channels == ("Ha", "Ha", "Ha")
+    assert result.balance.white == "not balanced"
 
 
 def test_two_filters_share_the_green():
     images, _ = session(8, {"Red": 1.0, "Blue": 1.0})
     result = compose(images)
-    r, g, b = result.rgb / np.array(result.factors, np.float32)[:, None, None]
+    r, g, b = result.rgb / np.array(result.balance.factors, np.float32)[:, None, None]
     assert g == pytest.approx((r + b) / 2, abs=0.05)
 
 

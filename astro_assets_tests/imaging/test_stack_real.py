@@ -107,7 +107,7 @@ def test_m_94_is_a_galaxy_in_a_neutral_sky(session: Session):
         {name: s.image for name, s in session.stacks.items()},
         {name: s.mask for name, s in session.stacks.items()},
     )
-    assert composed.n_stars > 20
+    assert composed.balance.n_stars > 20
     picture = autostretch(composed.rgb) / 65535
     x, y = session.grid.wcs.all_world2pix(*M94_DEG, 0)
     v, u = np.mgrid[: session.grid.shape[0], : session.grid.shape[1]]

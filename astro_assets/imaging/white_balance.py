@@ -1,0 +1,215 @@
+"""What makes white white: factors for the channels, from stars.
+
+What belongs here: the stars' colours as recorded, and against a catalogue's. What does not: the
+mixture of filters (`mixture`), the picture (`color`).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import sep
+from numpy.typing import NDArray
+from scipy.stats import theilslopes
+
+from astro_assets.errors import Unusable
+from astro_assets.imaging.local_sky import local_sky
+from astro_assets.imaging.mask import MaskBit
+from astro_assets.imaging.match import nearest_pairs
+from astro_assets.imaging.stars import find_stars
+
+SOLAR_COLOR = {"B-V": 0.653, "BP-RP": 0.818}
+"""Colour of the Sun, a G2V star (Ramírez et al. 2012, ApJ 752, 5; Casagrande & VandenBerg 2018,
+MNRAS 479, L102)."""
+
+_MIN_STARS = 5
+_MIN_CALIBRATORS = 8
+_MIN_RANGE_MAG = 0.2
+"""of the stars' catalogue colours, 10th to 90th percentile: less tells no slope"""
+_MOST_OUTSIDE_MAG = 0.3
+"""as far as the Sun's colour may lie outside of the stars'"""
+_MOST_SCATTER_MAG = 0.3
+_MIN_SNR = 20.0
+_MOST_STARS = 400
+_APERTURE_FWHM = 2.2
+_RING_FWHM = (4.0, 6.0)
+_CLIP_SIGMA = 3.0
+_ROUNDS = 5
+
+
+@dataclass(frozen=True)
+class KnownColors:
+    """Catalogue stars in the picture.
+
+    x, y : (n,) 0-based pixels
+    color_mag : (n,) magnitudes of the index
+    index : ``B-V`` or ``BP-RP``
+    catalogue : its name, for the header
+    """
+
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    color_mag: NDArray[np.float64]
+    index: str
+    catalogue: str
+
+
+@dataclass(frozen=True)
+class StarColors:
+    """Stars that show in all three channels.
+
+    x, y : (n,) 0-based pixels
+    flux_e : (3, n) electrons in red, green and blue
+    """
+
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    flux_e: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Balance:
+    """Factors for red, green and blue; green's is 1.
+
+    white : what the factors make white: ``G2V star``, ``average star`` or ``not balanced``
+    n_stars : stars that it rests on
+    error : of the factors of red and blue, relative
+    slopes : magnitudes that red over green and blue over green change per magnitude of the
+        catalogue's index; zeros without a catalogue
+    source : the catalogue, or why none was used
+    """
+
+    factors: tuple[float, float, float]
+    white: str
+    n_stars: int
+    error: float
+    slopes: tuple[float, float]
+    source: str
+
+
+def star_colors(rgb: NDArray[np.float32], saturated: NDArray[np.bool_]) -> StarColors:
+    """Measure the stars of three planes in one aperture, wide enough for the widest.
+
+    Parameters
+    ----------
+    rgb : (3, ny, nx) electrons, NaN is no data
+    saturated : (ny, nx) bool, in any of them
+    """
+    blank = ~np.isfinite(rgb).all(axis=0)
+    mask = np.where(saturated, MaskBit.SATURATED, 0).astype(np.uint8)
+    mask[blank] |= np.uint8(MaskBit.NO_DATA)
+    seen = np.where(blank, np.float32(0), rgb.mean(axis=0)).astype(np.float32)
+    try:
+        stars = find_stars(seen, mask)
+    except Unusable:
+        return StarColors(np.empty(0), np.empty(0), np.empty((3, 0)))
+    good = stars[~stars["saturated"] & (stars["snr"] >= _MIN_SNR)].head(_MOST_STARS)
+    x, y = good["x"].to_numpy(), good["y"].to_numpy()
+    if len(good) == 0:
+        return StarColors(x, y, np.empty((3, 0)))
+    fwhm_px = float(good["fwhm_px"].median())
+    hidden = blank | saturated
+    radius_px = _APERTURE_FWHM * fwhm_px
+    lost, _, _ = sep.sum_circle(hidden.astype(np.float32), x, y, radius_px, subpix=1)
+    fluxes = []
+    for plane in rgb:
+        signal = np.where(hidden, np.float32(0), plane)
+        sky = local_sky(signal, hidden, x, y, _RING_FWHM[0] * fwhm_px, _RING_FWHM[1] * fwhm_px)
+        flux, _, edge = sep.sum_circle(signal, x, y, radius_px, subpix=5)
+        area_px2 = np.pi * radius_px**2
+        flux = flux - area_px2 * sky.level
+        known = (edge == 0) & (lost == 0) & (flux > _MIN_SNR / 2 * area_px2 * sky.error)
+        fluxes.append(np.where(known & (flux > 0), flux, np.nan))
+    flux_e = np.array(fluxes)
+    in_all = np.isfinite(flux_e).all(axis=0)
+    return StarColors(x[in_all], y[in_all], flux_e[:, in_all])
+
+
+def balance(stars: StarColors, known: KnownColors | None, why_not: str = "") -> Balance:
+    """Factors that make a star of the Sun's colour white, else the average star.
+
+    The logarithm of each channel over green goes as a straight line with the catalogue's colour
+    (clipped, after Theil 1950 and Sen 1968); its value at the Sun's colour is taken out.
+
+    Parameters
+    ----------
+    known : catalogue stars, where there are any
+    why_not : a clause that says why not, where there are none
+    """
+    n_stars = len(stars.x)
+    if n_stars < _MIN_STARS:
+        return Balance(
+            (1.0, 1.0, 1.0), "not balanced", 0, 0.0, (0.0, 0.0),
+            f"only {n_stars} stars show in all channels, {_MIN_STARS} are needed",
+        )  # fmt: skip
+    if known is not None:
+        calibrated = _by_catalogue(stars, known)
+        if isinstance(calibrated, Balance):
+            return calibrated
+        why_not = calibrated
+    red, green, blue = stars.flux_e
+    spread = max(_spread(green / red), _spread(green / blue))
+    return Balance(
+        (float(np.median(green / red)), 1.0, float(np.median(green / blue))),
+        "average star", n_stars, float(1.25 * spread / np.sqrt(n_stars)), (0.0, 0.0),
+        why_not,
+    )  # fmt: skip
+
+
+def _by_catalogue(stars: StarColors, known: KnownColors) -> Balance | str:
+    """The balance against the catalogue, or a clause that says why there is none."""
+    there, partner = nearest_pairs(
+        np.column_stack([stars.x, stars.y]), np.column_stack([known.x, known.y]), within_px=3.0
+    )
+    color_mag = known.color_mag[partner]
+    finite = np.isfinite(color_mag)
+    there, color_mag = there[finite], color_mag[finite]
+    if len(there) < _MIN_CALIBRATORS:
+        return f"only {len(there)} stars have a colour in {known.catalogue}"
+    solar = SOLAR_COLOR[known.index]
+    low, high = np.percentile(color_mag, (10, 90))
+    if (
+        high - low < _MIN_RANGE_MAG
+        or not low - _MOST_OUTSIDE_MAG < solar < high + _MOST_OUTSIDE_MAG
+    ):
+        return f"the stars' colours in {known.catalogue} say nothing about one like the Sun's"
+    red, green, blue = stars.flux_e[:, there]
+    (at_red, slope_red, scatter_red, n_red), (at_blue, slope_blue, scatter_blue, n_blue) = (
+        _line(color_mag - solar, 2.5 * np.log10(channel / green)) for channel in (red, blue)
+    )
+    scatter = max(scatter_red, scatter_blue)
+    if scatter > _MOST_SCATTER_MAG:
+        return f"the stars' colours do not follow those in {known.catalogue}"
+    n_stars = min(n_red, n_blue)
+    return Balance(
+        (float(10 ** (-0.4 * at_red)), 1.0, float(10 ** (-0.4 * at_blue))),
+        "G2V star",
+        n_stars,
+        float(0.92 * scatter / np.sqrt(n_stars)),
+        (slope_red, slope_blue),
+        f"{known.index} of {known.catalogue}",
+    )
+
+
+def _line(
+    color_mag: NDArray[np.float64], ratio_mag: NDArray[np.float64]
+) -> tuple[float, float, float, int]:
+    """Value at 0, slope, scatter and number of the points that a straight line fits."""
+    slope, at_0 = theilslopes(ratio_mag, color_mag)[:2]
+    kept = np.ones(len(color_mag), bool)
+    scatter = 0.0
+    for _ in range(_ROUNDS):
+        off = ratio_mag - at_0 - slope * color_mag
+        scatter = max(_spread(off[kept]), 1e-4)
+        now = np.abs(off) <= _CLIP_SIGMA * scatter
+        if np.count_nonzero(now) < _MIN_CALIBRATORS:
+            break
+        slope, at_0 = np.polyfit(color_mag[now], ratio_mag[now], 1)
+        if (now == kept).all():
+            break
+        kept = now
+    return float(at_0), float(slope), scatter, int(np.count_nonzero(kept))
+
+
+def _spread(values: NDArray[np.float64]) -> float:
+    """Standard deviation from the median absolute deviation."""
+    return float(1.4826 * np.median(np.abs(values - np.median(values))))
