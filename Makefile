@@ -1,6 +1,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
-.PHONY: setup check test faults capture-faults crash-sweep soak bench guards validate demo
+.PHONY: setup check test faults capture-faults crash-sweep soak guards validate bench bench-quick \
+  bench-transfers demo
 
 setup: $(VENV)/ready
 
@@ -24,9 +25,19 @@ faults: setup
 capture-faults: setup
 	$(BIN)/python -m astro_assets_tests.capture.capture_faults docs/capture-faults.md
 
-# The proofs: each writes its page below docs/proofs. Run `bench` with the machine to itself.
-crash-sweep soak bench guards: setup
+# The proofs: each writes its page below docs/proofs.
+crash-sweep soak guards: setup
 	$(BIN)/python -m astro_assets_tests.proofs.$(subst -,_,$@) docs/proofs/$@.md
+
+# Run these with the machine to itself: downloads, and the reduction, beside other tools.
+bench-transfers: setup
+	$(BIN)/python -m astro_assets_tests.proofs.bench docs/proofs/bench.md
+
+bench: setup
+	$(BIN)/python -m astro_assets_tests.bench docs/bench.md
+
+bench-quick: setup
+	$(BIN)/python -m astro_assets_tests.bench --quick
 
 # The reduction against the truth, other tools and real frames: minutes.
 validate: setup

@@ -1,0 +1,1 @@
+"""How fast the reduction is beside what people use today, at the same work, in one run."""

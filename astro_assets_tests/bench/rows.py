@@ -1,0 +1,253 @@
+"""What is compared: each piece of work, ours and theirs, and the ratio that is wanted.
+
+What belongs here: the pairs. What does not: measuring, and the page (`__main__`).
+"""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from astropy.io import fits
+
+from astro_assets.steps.solve import accepted_files
+from astro_assets_tests.bench import astromatic, ours, siril, whole_night
+from astro_assets_tests.bench.measured import Cost, of_function
+from astro_assets_tests.bench.night import FILTERS, Night
+
+_OURS = "astro_assets_tests.bench.ours"
+_PYTHON = "astro_assets_tests.bench.python_peers"
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """One that does the same work.
+
+    figure : of `Cost`, in which it is compared
+    wanted : ours / theirs, at most
+    share : the part of its run that the work is, where it does more than one piece at once
+    """
+
+    name: str
+    run: Callable[[], Cost]
+    figure: str
+    wanted: float
+    share: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One piece of work. share : the part of our run that the work is"""
+
+    work: str
+    ours: Callable[[], Cost]
+    peers: tuple[Peer, ...]
+    share: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """The night, and where each side works."""
+
+    night: Night
+    folder: Path
+
+    @property
+    def settings(self) -> Path:
+        return whole_night.settings_for(self.night, self.folder / "ours")
+
+    def rows(self) -> Iterator[Row]:
+        """The whole night first: the others use what it made."""
+        yield self._whole_night()
+        yield self._master_dark()
+        yield self._all_masters()
+        yield self._calibrate()
+        yield self._cosmic_rays()
+        yield self._stars()
+        yield self._solve()
+        yield self._stack()
+        yield self._color()
+
+    def _ours(self, name: str) -> Callable[[], Cost]:
+        return lambda: of_function(_OURS, name, str(self.settings))
+
+    def _python(self, name: str, *arguments: Path | Callable[[], Path]) -> Callable[[], Cost]:
+        """What is only known once it is made is given as a function."""
+
+        def run() -> Cost:
+            known = [a if isinstance(a, Path) else a() for a in arguments]
+            return of_function(_PYTHON, name, *(str(path) for path in known))
+
+        return run
+
+    def _siril(self, lines: str, *, afresh: bool = False) -> Callable[[], Cost]:
+        folder = self.folder / "siril"
+
+        def run() -> Cost:
+            if afresh or not (folder / "process").exists():
+                siril.prepare(self.night, folder)
+            return siril.run(folder, lines)
+
+        return run
+
+    def _whole_night(self) -> Row:
+        folder = self.settings.parent
+
+        def afresh() -> Cost:
+            for made in ("products", "dagster"):
+                shutil.rmtree(folder / made, ignore_errors=True)
+            (folder / "dagster").mkdir()
+            return whole_night.sync(self.settings)
+
+        script = self._siril(siril.whole_night(), afresh=True)
+        return Row(
+            "whole night, raw files to colour picture, through Dagster",
+            afresh,
+            (
+                Peer("Siril, which does less", script, "wall_s", 0.35),
+                Peer("Siril, which does less", script, "cpu_s", 0.35),
+                Peer("Siril, which does less", script, "peak_mb", 1.0),
+            ),
+        )
+
+    def _master_dark(self) -> Row:
+        darks = self.night.darks
+        return Row(
+            f"master dark, {len(darks)} frames",
+            self._ours("master_dark"),
+            (
+                Peer("Siril", self._siril(siril.combine("dark")), "cpu_s", 0.25),
+                Peer("ccdproc", self._python("ccdproc_master_dark", *darks), "cpu_s", 0.05),
+                Peer("reading the bytes", self._python("read_bytes", *darks), "cpu_s", 5.0),
+            ),
+        )
+
+    def _all_masters(self) -> Row:
+        script = self._siril(siril.masters())
+        return Row(
+            "all masters of the night",
+            self._ours("all_masters"),
+            (Peer("Siril", script, "wall_s", 0.15),),
+        )
+
+    def _calibrate(self) -> Row:
+        lights = [light for name in FILTERS.values() for light in self.night.lights(name)]
+        masters = self.settings.parent / "products" / "masters" / ours.SOURCE
+        out = self.folder / "numpy"
+
+        def numpy_two_threads() -> Cost:
+            shutil.rmtree(out, ignore_errors=True)
+            out.mkdir(parents=True)
+            dark, flat = (min((masters / kind).glob("*.fits")) for kind in ("dark", "flat"))
+            return self._python("numpy_calibrate", dark, flat, out, *lights)()
+
+        script = self._siril("".join(siril.calibrate(name) for name in FILTERS.values()))
+        return Row(
+            f"calibrate {len(lights)} lights, written (ours: with cosmic rays)",
+            self._ours("calibrate"),
+            (
+                Peer("Siril", script, "wall_s", 0.6),
+                Peer("numpy, two threads", numpy_two_threads, "wall_s", 1.0),
+            ),
+        )
+
+    def _calibrated(self) -> Path:
+        _, store = ours.opened(str(self.settings))
+        return min(store.calibrated(ours.SOURCE, ours.session(store)).glob("*.fits"))
+
+    def _cosmic_rays(self) -> Row:
+        return Row(
+            "cosmic rays, one frame",
+            self._ours("cosmic_rays"),
+            (
+                Peer(
+                    "astroscrappy, exact medians",
+                    self._python("astroscrappy_exact", self._calibrated),
+                    "wall_s",
+                    0.03,
+                ),
+                Peer(
+                    "astroscrappy, separable",
+                    self._python("astroscrappy_separable", self._calibrated),
+                    "wall_s",
+                    0.1,
+                ),
+            ),
+        )
+
+    def _stars(self) -> Row:
+        def source_extractor() -> Cost:
+            return astromatic.source_extractor(self._calibrated(), self.folder)
+
+        return Row(
+            "background, stars, FWHM, one frame",
+            self._ours("measure_one"),
+            (
+                Peer(
+                    "source-extractor",
+                    source_extractor,
+                    "wall_s",
+                    0.5,
+                ),
+                Peer(
+                    "photutils",
+                    self._python("photutils_stars", self._calibrated),
+                    "wall_s",
+                    0.05,
+                ),
+            ),
+        )
+
+    def _solve(self) -> Row:
+        def solve_field() -> Cost:
+            frame = self._calibrated()
+            header = fits.getheader(frame)
+            scale = self.night.size.camera().scale_arcsec
+            return astromatic.solve_field(frame, self.folder, header["RA"], header["DEC"], scale)
+
+        lights = sum(len(self.night.lights(name)) for name in FILTERS.values())
+        return Row(
+            "sky, stars, solution, verdict, written, per frame of a pointing",
+            self._ours("solve"),
+            (Peer("solve-field (solution only)", solve_field, "wall_s", 0.03),),
+            share=1 / lights,
+        )
+
+    def _stack(self) -> Row:
+        def swarp() -> Cost:
+            _, store = ours.opened(str(self.settings))
+            frames = accepted_files(store.solved(ours.SOURCE, ours.session(store)))
+            blue = [path for path in frames if fits.getheader(path)["FILTER"] == "Blue"]
+            return astromatic.swarp(blue, self.folder)
+
+        lights = len(self.night.lights("Blue"))
+        return Row(
+            f"register and stack {lights} lights (ours: a third of three filters and the picture)",
+            self._ours("stack"),
+            (
+                Peer("Siril", self._siril(siril.register_and_stack("Blue")), "wall_s", 0.25),
+                Peer("SWarp", swarp, "wall_s", 0.3),
+            ),
+            share=1 / len(FILTERS),
+        )
+
+    def _color(self) -> Row:
+        def stacks() -> list[Path]:
+            _, store = ours.opened(str(self.settings))
+            folder = store.stacks(ours.SOURCE, ours.session(store))
+            return [folder / f"{name}.fits" for name in FILTERS.values()]
+
+        def stiff() -> Cost:
+            return astromatic.stiff(stacks(), self.folder)
+
+        def lupton() -> Cost:
+            return self._python("lupton", self.folder / "lupton.png", *stacks())()
+
+        return Row(
+            "colour picture from three stacks",
+            self._ours("color"),
+            (
+                Peer("STIFF", stiff, "wall_s", 0.6),
+                Peer("astropy's Lupton", lupton, "wall_s", 0.25),
+            ),
+        )

@@ -1,0 +1,46 @@
+"""The whole night as people run it: `astro-assets sync` on a folder of raw frames.
+
+What belongs here: settings for it and its command. What does not: what it is compared with.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from astro_assets_tests.bench.measured import Cost, of_command
+from astro_assets_tests.bench.night import Night
+
+_SETTINGS = """\
+root = "products"
+
+[site]
+name = "Bench"
+latitude_deg = 53.2
+longitude_deg = 6.6
+elevation_m = 5
+timezone = "Europe/Amsterdam"
+
+[[sources]]
+name = "bench"
+kind = "folder"
+path = {path}
+"""
+
+
+def settings_for(night: Night, folder: Path) -> Path:
+    """Write settings whose products go below ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "observatory.toml"
+    file.write_text(_SETTINGS.format(path=json.dumps(str(night.folder))), encoding="utf-8")
+    return file
+
+
+def sync(settings_file: Path) -> Cost:
+    """Everything from the raw files to the composite, through Dagster."""
+    program = Path(sys.executable).parent / "astro-assets"
+    folder = settings_file.parent
+    return of_command(
+        [str(program), "sync"],
+        folder,
+        {"ASTRO_ASSETS_SETTINGS": str(settings_file), "DAGSTER_HOME": str(folder / "dagster")},
+    )
