@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 _HALF = 0.5
 """of the typical weight, and more: well covered"""
-_GOOD = 0.9
-"""of a cell's pixels well covered: the cell is, so that a bad column's traces do not count"""
-_CELLS = 400
+_GOOD = 0.6
+"""of a cell's pixels well covered: the cell is, so that traces of bad lines do not cut it"""
+_CELLS = 100
 """along the longer side, at most"""
 
 

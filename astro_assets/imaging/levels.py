@@ -15,14 +15,16 @@ from numpy.typing import NDArray
 
 from astro_assets.imaging.outliers import Levelled
 
-_BLOCK_PX = 32
-_EVERY = 4
+_BLOCK_PX = 16
+_EVERY = 2
 """every so manieth row and column of a block tells its level"""
+_FULL = 0.9
+"""of a block; else two layers would tell of different parts of it"""
 _ROUNDS = 3
 _CLIP_SIGMA = 3.0
 _LEAST_BLOCKS = 12
 """that a layer shares with others before a slope of it is believed"""
-_PRIOR = np.array([1e-6, 3e-3, 3e-3])
+_PRIOR = np.array([1e-6, 0.1, 0.1])
 """Weights of "no change" beside a block's: what nothing ties keeps its own level."""
 
 Plane = tuple[float, float, float]
@@ -60,7 +62,7 @@ def shared_levels(layers: Sequence[Levelled]) -> list[Plane]:
 
 
 def _block_levels(layer: Levelled) -> NDArray[np.float32]:
-    """Medians of the layer's blocks; NaN where less than half of one has data."""
+    """Medians of the layer's blocks; NaN for those that it does not fill."""
     ny, nx = layer.weight.shape
     rows, columns = -(-ny // _BLOCK_PX), -(-nx // _BLOCK_PX)
     levels = np.full((rows, columns), np.nan, np.float32)
@@ -76,7 +78,7 @@ def _block_levels(layer: Levelled) -> NDArray[np.float32]:
         cells = padded.reshape(values.shape[0], columns, -1).swapaxes(0, 1).reshape(columns, -1)
         cells.sort(axis=1)
         count = np.isfinite(cells).sum(axis=1)
-        full = 2 * count >= (_BLOCK_PX // _EVERY) ** 2
+        full = count >= _FULL * (_BLOCK_PX // _EVERY) ** 2
         middle = cells[np.arange(columns), np.maximum(count - 1, 0) // 2]
         upper = cells[np.arange(columns), np.minimum(count // 2, cells.shape[1] - 1)]
         levels[row, full] = ((middle + upper) / 2)[full]

@@ -4,7 +4,7 @@ from astropy.wcs import WCS
 from astropy.wcs.utils import proj_plane_pixel_scales
 
 from astro_assets.errors import FramesApart, NothingToDo
-from astro_assets.imaging.grid import Grid, common_grid, strays
+from astro_assets.imaging.grid import Grid, common_grid, strays, touches
 from astro_assets_tests.imaging._sky import tan
 
 SHAPE = (300, 500)
@@ -89,3 +89,36 @@ def test_a_grid_of_unreasonable_size_is_refused():
 def test_no_frames_is_nothing_to_do():
     with pytest.raises(NothingToDo):
         common_grid([], [])
+
+
+def test_a_grid_as_it_is_given():
+    wcss = [tan(SHAPE, angle_deg=33), tan(SHAPE, angle_deg=34)]
+    grid = common_grid(
+        wcss,
+        [SHAPE] * 2,
+        orientation="north",
+        scale_arcsec=1.25,
+        centre_deg=(192.75, 41.05),
+        size_px=(801, 601),
+    )
+    assert grid.shape == (601, 801)
+    assert grid.wcs.wcs_pix2world(400, 300, 0) == pytest.approx([192.75, 41.05])
+    assert proj_plane_pixel_scales(grid.wcs) * 3600 == pytest.approx([1.25, 1.25])
+    assert grid.wcs.pixel_scale_matrix[0, 1] == pytest.approx(0)
+
+
+def test_a_given_centre_without_a_size_still_holds_all_frames():
+    wcss = [tan(SHAPE), tan(SHAPE, dec_deg=41.2)]
+    grid = common_grid(wcss, [SHAPE] * 2, centre_deg=(192.0, 41.0))
+    assert grid.wcs.wcs.crval == pytest.approx([192.0, 41.0])
+    points = np.concatenate([corners_in(grid, wcs) for wcs in wcss])
+    assert points.min() >= 0
+    assert (points <= np.array([grid.shape[1] - 1, grid.shape[0] - 1])).all()
+
+
+def test_which_frames_touch_a_grid():
+    grid = Grid(tan((100, 100)), (100, 100))
+    assert touches(tan(SHAPE), SHAPE, grid), "the grid lies within the frame"
+    assert touches(tan((20, 20)), (20, 20), grid), "the frame lies within the grid"
+    assert not touches(tan(SHAPE, dec_deg=45.0), SHAPE, grid)
+    assert not touches(tan(SHAPE, dec_deg=-60.0), SHAPE, grid), "the other side of the sky"

@@ -5,9 +5,9 @@ import pytest
 import sep
 
 from astro_assets.errors import NothingToDo
+from astro_assets.imaging.coverage import well_covered
 from astro_assets.imaging.grid import common_grid
 from astro_assets.imaging.mask import MaskBit
-from astro_assets.imaging.coverage import well_covered
 from astro_assets.imaging.stack import Layer, Stacked, stack
 from astro_assets.imaging.warp import warp
 from astro_assets_tests.imaging._sky import spread_stars, star_field, tan
@@ -234,3 +234,85 @@ def test_warped_and_stacked_stars_have_their_flux_and_place(seed: int):
     assert np.sqrt(np.mean((measured / flux - 1)[bright] ** 2)) < 0.012
     cx, cy, _ = sep.winpos(clean, x, y, 1.3)
     assert np.sqrt(np.mean(np.hypot(cx - x, cy - y)[bright] ** 2)) < 0.05
+
+
+def test_maps_tell_what_went_in_and_what_was_left_out():
+    rng = np.random.default_rng(20)
+    layers = []
+    for index in range(6):
+        image, weight = noisy(rng, 70, 3), np.ones(SHAPE, np.float32)
+        weight[:, : 10 * index] = 0
+        image[50:53, 200:203] += 500 * (index == 1)
+        image[150:153, 300:303] -= 500 * (index == 4)
+        layers.append(Layer(image.astype(np.float32), weight, 70, 3, exposure_s=10.0 + index))
+    result = stack(layers)
+    assert (result.high[50:53, 200:203] == 1).all()
+    assert (result.low[150:153, 300:303] == 1).all()
+    assert (result.exposure_s[50:53, 200:203] == sum(10 + i for i in range(6)) - 11).all()
+    assert (result.exposure_s[150:153, 300:303] == sum(10 + i for i in range(6)) - 14).all()
+    np.testing.assert_array_equal(
+        (result.count + result.low + result.high)[0], np.sum([la.weight[0] > 0 for la in layers], 0)
+    )
+    clean = (result.low + result.high) == 0
+    assert clean.mean() > 0.99
+    assert (result.exposure_s[:, :10][clean[:, :10]] == 10).all()
+    assert sum(result.rejected) == result.low.sum() + result.high.sum()
+
+
+@pytest.mark.parametrize("n", [3, 8])
+def test_a_trail_where_only_two_layers_overlap_leaves_no_hole(n: int):
+    """Nobody can tell which of two is right, and none is no answer."""
+    rng = np.random.default_rng([n, 21])
+    layers = []
+    for index in range(n):
+        image, weight = noisy(rng, 100, 5), np.ones(SHAPE, np.float32)
+        if index > 1:
+            weight[:200] = 0
+        if index == 0:
+            image += trail(SHAPE, 60, 5000.0)
+        layers.append(Layer(image.astype(np.float32), weight, 100, 5))
+    result = stack(layers)
+    assert np.isfinite(result.image).all()
+    assert (result.count[:196] == 2).all()
+    assert (result.count[204:] >= n - 2).all()
+
+
+def test_tiles_are_judged_by_the_layers_that_show_them():
+    """Twelve layers of the left and three of the right: the right's trail goes all the same."""
+    rng = np.random.default_rng(22)
+    layers = []
+    for index in range(15):
+        image, weight = noisy(rng, 100, 5), np.zeros(SHAPE, np.float32)
+        weight[:, 200:] = index % 5 == 4
+        weight[:, :260] = 1 - weight[0, -1]
+        streak = trail(SHAPE, -150, 400.0)
+        if index == 9:
+            image += streak
+        layers.append(Layer(image.astype(np.float32), weight, 100, 5))
+    result = stack(layers)
+    where = (streak > 5) & (np.arange(SHAPE[1]) > 270)
+    assert where.sum() > 500
+    assert (result.image[where] - 100).max() < 5 * 5 / np.sqrt(2)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_trails_are_found_and_little_else(seed: int):
+    """On the sky: recall by height over the noise of one frame; false alarms everywhere."""
+    rng = np.random.default_rng([seed, 23])
+    x, y = spread_stars(rng, SHAPE)
+    flux = 10 ** rng.uniform(3.5, 5.0, x.size)
+    sigma = np.sqrt(175)
+    streaks = [np.zeros(SHAPE)] * 10
+    layers = []
+    for index in range(10):
+        truth = star_field(SHAPE, x, y, flux, rng.uniform(2.8, 3.3)) + 150
+        if index in (2, 7):
+            streaks[index] = trail(SHAPE, rng.uniform(-100, 250), rng.uniform(8, 60) * sigma)
+        image = rng.poisson(truth + streaks[index]) + rng.normal(0, 5, SHAPE)
+        layers.append(layer(image, 150, sigma))
+    high = stack(layers).high
+    brightest = np.max(streaks, axis=0)
+    clean, sky = brightest < 0.1, star_field(SHAPE, x, y, flux, 3.3) < sigma
+    assert (high[(brightest > 3 * sigma) & sky] > 0).mean() > 0.99
+    assert (high[(brightest > 5 * sigma) & sky] > 0).mean() > 0.999
+    assert high[clean].sum() / (10 * clean.sum()) < 0.002
