@@ -64,6 +64,12 @@ def exposure_dates(begun_utc: datetime, exposure_s: float) -> dict[str, str]:
     }
 
 
+def load_libraries() -> None:
+    """Load what `write_fits` needs, so that it takes no exposure's time: on a Pi, seconds."""
+    import astropy.io.fits  # noqa: F401
+    import numpy  # noqa: F401, ICN001
+
+
 def write_fits(path: Path, pixels: Any, facts: Mapping[str, str]) -> None:
     """Write pixels, (ny, nx) uint16, with these keywords and with checksums."""
     from astropy.io import fits

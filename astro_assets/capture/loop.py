@@ -78,7 +78,7 @@ class Night:
         return phase
 
     def _until_dawn(self) -> Phase:
-        due_utc = self.plan.dusk_utc
+        due_utc = max(self.plan.dusk_utc, self.clock.now_utc())
         while True:
             if self._waited_until(min(due_utc, self.plan.dawn_utc)):
                 return Phase.STOPPED
@@ -103,14 +103,23 @@ class Night:
             due_utc = self._next_due(due_utc, item)
 
     def _next_due(self, due_utc: datetime, item: Item) -> datetime:
-        """The next beat of the cadence; beats that have passed meanwhile are left out."""
+        """The next beat of the cadence, counted from where its item began.
+
+        Beats that have passed meanwhile are left out, and said.
+        """
         cadence_s = item.cadence_s or self.config.camera.cadence_s
-        due_utc = max(due_utc, self.plan.dusk_utc)
-        late_s = (self.clock.now_utc() - due_utc).total_seconds()
-        beats = max(1, -int(-late_s // cadence_s)) if cadence_s else 0
-        due_utc += timedelta(seconds=beats * cadence_s)
-        self._tell(next_exposure_utc=iso(due_utc))
-        return due_utc
+        now_utc = self.clock.now_utc()
+        if cadence_s:
+            begin_utc = item.begin_utc or self.plan.dusk_utc
+            beat = (now_utc - begin_utc).total_seconds() // cadence_s + 1
+            next_utc = begin_utc + timedelta(seconds=beat * cadence_s)
+            missed = int((next_utc - due_utc).total_seconds() // cadence_s) - 1
+            if missed > 0:
+                self.say(f"exposures missed while that lasted: {missed}")
+        else:
+            next_utc = now_utc
+        self._tell(next_exposure_utc=iso(next_utc))
+        return next_utc
 
     def _take(self, item: Item) -> None:
         """One frame, with a second try on a fresh camera. A failure is written down, no more."""

@@ -21,7 +21,7 @@ from astro_assets.capture.frames import NightFolder
 from astro_assets.capture.loop import Night
 from astro_assets.capture.motor import Motor, open_motor
 from astro_assets.capture.plan import Plan, read_plan
-from astro_assets.capture.status import Phase
+from astro_assets.capture.status import Phase, iso
 from astro_assets.capture.supervise import DONE, STOPPED
 from astro_assets.errors import AstroAssetsError, NothingToDo
 
@@ -82,6 +82,10 @@ def _run(
         say=log.info,
         motor=_motor(config),
     )
+    log.info(
+        "the night of %s is from %s to %s; it is %s",
+        plan.night, iso(plan.dusk_utc), iso(plan.dawn_utc), iso(clock.now_utc()),
+    )  # fmt: skip
     phase = night.run()
     log.info("the night is %s: %d frames, %d lost", phase, night.status.frames, night.status.lost)
     return DONE if phase is Phase.DONE else STOPPED

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from astro_assets.capture.cameras.protocol import Shot, Taken
 from astro_assets.capture.config import CameraConfig
-from astro_assets.capture.header import exposure_dates, write_fits
+from astro_assets.capture.header import exposure_dates, load_libraries, write_fits
 
 _SHAPE = (128, 192)
 _BIAS_ADU = 500.0
@@ -25,6 +25,7 @@ class SimulatedCamera:
         self._taken = 0
 
     def open(self) -> str:
+        load_libraries()
         return self._config.name
 
     def expose(self, shot: Shot, part: Path) -> Taken:

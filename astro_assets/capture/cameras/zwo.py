@@ -12,7 +12,7 @@ from typing import Any
 
 from astro_assets.capture.cameras.protocol import CameraFailed, Shot, Taken
 from astro_assets.capture.config import CameraConfig
-from astro_assets.capture.header import exposure_dates, write_fits
+from astro_assets.capture.header import exposure_dates, load_libraries, write_fits
 
 _PATTERNS = ("RGGB", "BGGR", "GRBG", "GBRG")
 """by the library's number: it names the first row's two colours"""
@@ -65,6 +65,7 @@ class ZwoCamera:
                 f"{config.name} does not open ({error}): is it plugged in?"
             ) from error
         self._facts = self._permanent_facts(properties)
+        load_libraries()
         return str(properties["Name"])
 
     def expose(self, shot: Shot, part: Path) -> Taken:
