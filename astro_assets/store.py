@@ -1,27 +1,31 @@
-"""Where products live, and how a file is written: whole or not at all.
+"""Where products live, and how an image is read and written.
 
-What belongs here: paths under the root, atomic writes, hashes, FITS in and out. What does not:
-what is computed (`imaging`), what is fetched (`sources`). astropy takes a quarter of a second to
-import, which is done where a FITS file is read or written: whoever fetches does neither.
+What belongs here: paths under the root, FITS in and out. What does not: how any file is written
+(`files`), what is computed (`imaging`), what is fetched (`sources`). astropy takes a quarter of a
+second to import, which is done where a FITS file is read or written: whoever fetches does neither.
 """
 
-import errno
-import fcntl
-import glob
-import hashlib
-import json
 import lzma
-import os
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from astro_assets.errors import BrokenFile
+from astro_assets.files import (
+    PART_SUFFIX,
+    make_folder,
+    publish,
+    sha256_of,
+    sync_folder,
+    whole_file,
+    write_json,
+    write_text,
+)
 from astro_assets.formats import format_of
 from astro_assets.formats import read as read_other
 from astro_assets.packed import Unpacked, is_packed
@@ -32,10 +36,22 @@ if TYPE_CHECKING:
     from astropy.table import Table
     from numpy.typing import NDArray
 
-PART_SUFFIX = ".part"
-_PART_NAME_LETTERS = 40
-"""so that the part's name also fits where each letter takes four bytes"""
-_NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+__all__ = [
+    "OF_THE_FILE",
+    "PART_SUFFIX",
+    "ImageFile",
+    "Store",
+    "make_folder",
+    "opened_fits",
+    "publish",
+    "read_image",
+    "sha256_of",
+    "sync_folder",
+    "whole_file",
+    "write_image",
+    "write_json",
+    "write_text",
+]
 
 OF_THE_FILE = ("BSCALE", "BZERO", "BLANK")
 """how the pixels were stored, which the float pixels do not share"""
@@ -54,6 +70,10 @@ class Store:
     def master(self, source: str, kind: str, calibration_set: str) -> Path:
         """A combined calibration; ``kind`` is bias, dark, flat or bad_pixels."""
         return self.root / "masters" / source / kind / f"{calibration_set}.fits"
+
+    def user_bad_pixels(self, source: str, camera: str) -> Path:
+        """The list of bad pixels that the owner of a camera writes."""
+        return self.root / "bad_pixels" / source / f"{camera}.yaml"
 
     def calibrated(self, source: str, session: str) -> Path:
         return self.root / "calibrated" / source / session
@@ -85,114 +105,6 @@ class Store:
     def frames_table(self) -> Path:
         """The table of every frame."""
         return self.root / "frames.parquet"
-
-
-@contextmanager
-def whole_file(path: Path, *, replace: bool = True) -> Iterator[Path]:
-    """Yield a path beside ``path`` to write to; on success it becomes ``path``, else it vanishes.
-
-    The bytes and the folder are synced, so that what is published survives a power cut. What a
-    killed process left half written of the same file is removed.
-
-    Raises
-    ------
-    FileExistsError : ``path`` is there already and ``replace`` is False
-    """
-    make_folder(path.parent)
-    prefix = f".{path.name[:_PART_NAME_LETTERS]}."
-    with _writing_in(path.parent, prefix):
-        handle, name = tempfile.mkstemp(prefix=prefix, suffix=PART_SUFFIX, dir=path.parent)
-        os.close(handle)
-        part = Path(name)
-        try:
-            yield part
-            publish(part, path, replace=replace)
-        finally:
-            part.unlink(missing_ok=True)
-
-
-@contextmanager
-def _writing_in(folder: Path, prefix: str) -> Iterator[None]:
-    """Share a lock on the folder with all who write there; whoever is alone first tidies up.
-
-    The lock is on the folder, for some writers replace the part that they were given.
-    """
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(BlockingIOError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for left in folder.glob(f"{glob.escape(prefix)}*{PART_SUFFIX}"):
-                left.unlink(missing_ok=True)
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def publish(part: Path, path: Path, *, replace: bool) -> None:
-    """Make a finished ``part`` appear as ``path`` in one step, on stable storage.
-
-    Raises
-    ------
-    FileExistsError : ``path`` is there already and ``replace`` is False
-    """
-    part.chmod(0o644)
-    with part.open("rb") as file:
-        os.fsync(file.fileno())
-    if replace:
-        part.replace(path)
-    else:
-        _rename_to_new(part, path)
-    sync_folder(path.parent)
-
-
-def _rename_to_new(part: Path, path: Path) -> None:
-    """Rename unless ``path`` exists: a link does so in one step, wherever there are links."""
-    try:
-        path.hardlink_to(part)
-    except OSError as error:
-        if error.errno not in _NO_HARD_LINKS:
-            raise
-        if path.exists():
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from error
-        part.replace(path)
-    else:
-        part.unlink()
-
-
-def make_folder(folder: Path) -> None:
-    """Create a folder and its parents, on stable storage."""
-    if folder.is_dir():
-        return
-    make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
-    sync_folder(folder.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Put a folder's entries on stable storage."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write ``text`` as UTF-8, whole or not at all."""
-    with whole_file(path) as part:
-        part.write_text(text, encoding="utf-8")
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write ``content`` as readable JSON, whole or not at all."""
-    write_text(path, json.dumps(content, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,7 @@ def _tidy(folder: Path, quarantine: Path, incoming: Path) -> None:
 
 
 def _unfinished(folder: Path) -> list[Path]:
-    """What `store.whole_file` was writing; no published name begins with a dot."""
+    """What `files.whole_file` was writing; no published name begins with a dot."""
     return list(folder.rglob(f".*{PART_SUFFIX}"))
 
 

@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from astro_assets import store
+from astro_assets import files
 from astro_assets.errors import BrokenFile, SourceUnreachable, StorageFailed
 from astro_assets.frame import FrameKind
 from astro_assets.sources import journal, landing
@@ -263,7 +263,7 @@ def test_a_source_that_is_gone_costs_one_file_s_patience(far: Path, tmp_path: Pa
         fetch_batch(lambda: FolderTransport("far", far), listed, Store(tmp_path / "data"))
 
 
-@pytest.mark.parametrize(("module", "where"), [(landing, "publish"), (store, "sync_folder")])
+@pytest.mark.parametrize(("module", "where"), [(landing, "publish"), (files, "sync_folder")])
 def test_a_full_disk_publishes_nothing_and_is_told(
     far: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: ModuleType, where: str
 ) -> None:
