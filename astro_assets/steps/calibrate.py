@@ -16,7 +16,7 @@ from astro_assets.imaging.repair import interpolate_bad
 from astro_assets.steps import circumstances, made_with, pictures, provenance, versions
 from astro_assets.steps.calibrated_header import calibrated_header
 from astro_assets.steps.correct import adopts, electrons, status, variance
-from astro_assets.steps.detector import Detector, describe_detector, detector_of, doubt
+from astro_assets.steps.detector import Detector, describe_detector, detector_of
 from astro_assets.steps.inputs import (
     OpenedFrame,
     RawFrame,
@@ -102,7 +102,7 @@ class _Lane:
             opened = without_overscan(open_raw(raw), self.recipe, raw.path.name)
             matched = Matched()
             if not adopts(opened.frame, self.recipe):
-                setup = setup_of(opened.frame, _shape(opened))
+                setup = setup_of(opened.frame, _shape(opened), self.gain)
                 matched = self.masters.match(setup, self.night)
             self._require(raw, matched, setup)
             detector = detector_of(opened, matched, self.recipe, self.gain)
@@ -115,7 +115,7 @@ class _Lane:
             reason="",
             masters=", ".join(m.path.stem for m in matched.files),
             missing="; ".join(matched.missing),
-            remark="; ".join(_remarks(raw, opened, doubt(detector, matched))),
+            remark="; ".join(_remarks(raw, opened)),
             warnings="; ".join(matched.warnings),
             refused="; ".join(matched.refused),
         )
@@ -187,12 +187,12 @@ def _shape(opened: OpenedFrame) -> tuple[int, int]:
     return ny, nx
 
 
-def _remarks(raw: RawFrame, opened: OpenedFrame, about_gain: str) -> list[str]:
+def _remarks(raw: RawFrame, opened: OpenedFrame) -> list[str]:
     undated = "" if opened.frame.start_utc else _undated(raw.path.name)
     frame = opened.frame
     sky = circumstances.sky_of([frame], [circumstances.pointing_of(frame)])[0]
     doubts = circumstances.doubts(raw.path.name, frame, sky)
-    return [sentence for sentence in (undated, opened.remark, about_gain, *doubts) if sentence]
+    return [sentence for sentence in (undated, opened.remark, *doubts) if sentence]
 
 
 def _undated(name: str) -> str:

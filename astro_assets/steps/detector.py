@@ -14,8 +14,6 @@ from astro_assets.steps.matching import Matched
 from astro_assets.steps.recipe import Recipe
 
 _DEFAULT_READ_NOISE_E = 5.0
-_OFF_BY = 0.2
-"""A stated gain that is farther from the measured one is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,22 +69,6 @@ def _gain(
     if master is not None and master.gain_e_per_adu:
         return master.gain_e_per_adu, master.gain_error, f"master {master.path.stem}"
     return 1.0, None, "nobody: assumed"
-
-
-def doubt(detector: Detector, matched: Matched) -> str:
-    """A sentence where a gain that was told is not the one that flats show."""
-    master = matched.gain_from
-    if master is None or not master.gain_e_per_adu or master.gain_error is None:
-        return ""
-    measured = master.gain_e_per_adu
-    apart = abs(detector.gain_e_per_adu / measured - 1)
-    if apart <= _OFF_BY or apart <= 5 * master.gain_error / measured:
-        return ""
-    return (
-        f"the gain of {detector.gain_e_per_adu:.3g} e-/ADU ({detector.gain_from}) is not the "
-        f"{measured:.3g} ± {master.gain_error:.2g} that {master.path.stem} shows: mend EGAIN, or "
-        "gain_e_per_adu in the settings"
-    )
 
 
 def describe_detector(header: fits.Header, detector: Detector) -> None:

@@ -15,6 +15,10 @@ from astro_assets.steps import provenance
 from astro_assets.steps.master_files import MasterFile
 
 
+_OFF_BY = 0.2
+"""A stated gain that is farther from the measured one is told."""
+
+
 @dataclass(frozen=True, slots=True)
 class Measured:
     """Gain and read noise, None where nobody knows.
@@ -46,6 +50,19 @@ class Measured:
         if self.gain_error is not None:
             found["gain_error"] = round(self.gain_error, 5)
         return found
+
+    def doubt(self) -> str:
+        """A sentence where the gain that was told is not the one that the flats show."""
+        if self.stated_gain is None or self.gain is None or self.gain_error is None:
+            return ""
+        apart = abs(self.stated_gain - self.gain)
+        if apart <= max(_OFF_BY * self.gain, 5 * self.gain_error):
+            return ""
+        return (
+            f"these flats show a gain of {self.gain:.3g} ± {self.gain_error:.2g} e-/ADU, where "
+            f"header or settings say {self.stated_gain:.3g}: mend EGAIN, or gain_e_per_adu in the "
+            "settings"
+        )
 
 
 def master_header(

@@ -82,11 +82,17 @@ def make_master(
     ]
     _forget_others(path, {one.path for one in made})
     refused += [sentence for one in made for sentence in _rejected(one, groups)]
-    return replace(_summary(made, refused), unusable=tuple(unusable))
+    remarks = tuple(f"{one.path.stem}: {d}" for one in made if (d := one.measured.doubt()))
+    return replace(_summary(made, refused), unusable=tuple(unusable), remarks=remarks)
+
+
+def set_of(path: Path) -> str:
+    """The calibration set that a master was made of."""
+    return path.stem.split(_BESIDE)[0]
 
 
 def _is_of(path: Path, calibration_set: str) -> bool:
-    return path.stem.split(_BESIDE)[0] == calibration_set
+    return set_of(path) == calibration_set
 
 
 def _named(path: Path, group: Group) -> Path:

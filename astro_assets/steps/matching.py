@@ -61,9 +61,13 @@ class Matched:
 
     @property
     def digests(self) -> tuple[str, ...]:
-        """Of all that the result depends on."""
-        measured = (self.read_noise_from, self.gain_from)
-        return (*(m.digest for m in self.files), *(m.digest if m else "" for m in measured))
+        """Of all that the result depends on: the masters, and the figures of others."""
+        noise, gain = self.read_noise_from, self.gain_from
+        return (
+            *(master.digest for master in self.files),
+            f"read noise {noise.read_noise_adu if noise else None}",
+            f"gain {gain.gain_e_per_adu if gain else None}",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +124,9 @@ class Masters:
             warnings=tuple(sentence for fit in used for sentence in _warnings(fit, night)),
             refused=tuple(s for kind, group in groups.items() for s in _told(kind, group, night)),
             read_noise_from=self._detector(setup, night, "read_noise_adu", "read_noise_error_adu"),
-            gain_from=self._detector(setup, night, "gain_e_per_adu", "gain_error"),
+            gain_from=None
+            if setup.gain_known
+            else self._detector(setup, night, "gain_e_per_adu", "gain_error"),
         )
 
     def _judge(self, kind: str, setup: Setup) -> _Judged:

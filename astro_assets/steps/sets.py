@@ -12,6 +12,7 @@ from astro_assets.errors import Unusable
 from astro_assets.frame import FrameKind, key_part
 from astro_assets.steps.inputs import OpenedFrame, RawFrame, open_raw
 from astro_assets.steps.overscan import without_overscan
+from astro_assets.steps.provenance import fingerprint
 from astro_assets.steps.recipe import Recipe
 from astro_assets.steps.rules import EXPOSURE_TOLERANCE, TEMPERATURE_TOLERANCE_C
 from astro_assets.steps.setup import Setup, camera_parts, setup_of
@@ -102,7 +103,9 @@ def grouped(inputs: Sequence[Input], kind: FrameKind) -> tuple[list[Group], list
         part, rest = _largest(rest, kind)
         differences = _differences(part[0][1], reference, kind)
         if len(part) >= _OWN_MASTER:
-            suffix = key_part("_".join(theirs for theirs, _ in differences))
+            words = [theirs for theirs, _ in differences]
+            # Words lose their signs in a name: the hash tells -20 °C from 20 °C.
+            suffix = f"{key_part('_'.join(words))}-{fingerprint(*words)[:4]}"
             groups.append(Group(tuple(item for item, _ in part), suffix))
             continue
         refused += [

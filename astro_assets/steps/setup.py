@@ -26,6 +26,7 @@ class Setup:
     temperature_c, rotator_deg : to a tenth, so that a session has few different setups
     filter : as a FITS header spells it
     corrected : letters of B, D, F for what its provider has done already
+    gain_known : e-/ADU stand in its header or the settings, so no master is asked for them
     """
 
     camera: str
@@ -37,6 +38,7 @@ class Setup:
     read_mode: str | None = None
     rotator_deg: float | None = None
     corrected: str = ""
+    gain_known: bool = False
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -48,8 +50,8 @@ class Setup:
         return cls(**{**content, "shape": (int(ny), int(nx))})
 
 
-def setup_of(frame: Frame, shape: tuple[int, int]) -> Setup:
-    """The setup of a frame of ``shape`` (ny, nx)."""
+def setup_of(frame: Frame, shape: tuple[int, int], configured_gain: float | None = None) -> Setup:
+    """The setup of a frame of ``shape`` (ny, nx), of a source with this gain in its settings."""
     return Setup(
         camera=frame.camera,
         shape=shape,
@@ -60,6 +62,7 @@ def setup_of(frame: Frame, shape: tuple[int, int]) -> Setup:
         read_mode=fits_text(frame.read_mode) if frame.read_mode else None,
         rotator_deg=_tenth(frame.rotator_deg),
         corrected="".join(letter for letter in "BDF" if letter in frame.calibration_status),
+        gain_known=bool(frame.gain_e_per_adu or configured_gain),
     )
 
 
