@@ -12,6 +12,7 @@ from concurrent.futures import CancelledError
 from dataclasses import dataclass
 
 from astro_assets.errors import LoginRefused, StorageFailed, Transient
+from astro_assets.sources.beside import Beside
 from astro_assets.sources.halt import Halt
 from astro_assets.sources.lines import Door, Line
 from astro_assets.sources.protocol import RemoteFile, Transport
@@ -22,8 +23,9 @@ log = logging.getLogger(__name__)
 _LOOK_S = 0.2
 """How often `Crew.news` comes back without any."""
 
-Work = Callable[[Line, int, RemoteFile, Callable[[Record], None]], None]
-"""Fetches one file on a line, for the thread of that number, and hands its record on."""
+Work = Callable[[Line, int, RemoteFile, Callable[[Record], None]], Callable[[], None]]
+"""Fetches one file on a line, into the folder of that number. What it returns lets the file
+land, which needs no line, and hands its record on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,20 +128,27 @@ class Crew:
         self._tell(Ended(failure))
 
     def _work_off(self, line: Line, number: int) -> None:
-        while (file := self._taken()) is not None:
-            try:
-                self._work(line, number, file, self._tell)
-            except StorageFailed:
-                raise
-            except (Transient, LoginRefused) as error:
-                if line.dead and self._given_back(file):
-                    log.info("%s; going on with one connection less", error)
-                    return
-                if not isinstance(error, Transient):
+        landings = 0
+        with Beside(self._halt, f"land-{number}") as beside:
+            while (file := self._taken()) is not None:
+                # In the other of two folders the last file may still be landing.
+                folder = 2 * number + landings % 2
+                try:
+                    landing = self._work(line, folder, file, self._tell)
+                except StorageFailed:
                     raise
-                self._tell(Missed(error))
-                if line.dead:
-                    self._halt.stop()
+                except (Transient, LoginRefused) as error:
+                    if line.dead and self._given_back(file):
+                        log.info("%s; going on with one connection less", error)
+                        return
+                    if not isinstance(error, Transient):
+                        raise
+                    self._tell(Missed(error))
+                    if line.dead:
+                        self._halt.stop()
+                else:
+                    beside.do(landing)
+                    landings += 1
 
     def _taken(self) -> RemoteFile | None:
         self._halt.check()

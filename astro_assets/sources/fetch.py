@@ -1,13 +1,13 @@
 """One fetch for all sources: what is new arrives whole, is checked, and is published once.
 
 What belongs here: the order of the steps and what is tried again. What does not: protocols
-(transports), names (kinds), checks (`verify`, `unzip`), files appearing (`landing`).
+(transports), names (kinds), what a download holds (`contents`), files appearing (`landing`).
 """
 
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from tenacity import (
     Retrying,
@@ -27,6 +27,7 @@ from astro_assets.errors import (
     Unusable,
 )
 from astro_assets.sources.batches import Batch
+from astro_assets.sources.contents import Findings, Whole, checked
 from astro_assets.sources.crew import Crew, Missed
 from astro_assets.sources.download import Download, Flow, PartFile, download
 from astro_assets.sources.halt import Halt
@@ -34,13 +35,11 @@ from astro_assets.sources.journal import Journal, is_there
 from astro_assets.sources.landing import landing, publish_version, set_aside, storage_failures
 from astro_assets.sources.lines import Line
 from astro_assets.sources.manifest import Manifest
-from astro_assets.sources.paths import is_frame, safe_path, spelled, stem
+from astro_assets.sources.paths import spelled
 from astro_assets.sources.progress import Meter, Progress
 from astro_assets.sources.protocol import RemoteFile, Transport
 from astro_assets.sources.records import LocalFile, Record, Status
 from astro_assets.sources.throttle import Throttle
-from astro_assets.sources.unzip import unzip
-from astro_assets.sources.verify import verify
 from astro_assets.store import Store, sha256_of
 
 __all__ = ["Progress", "fetch_batch"]
@@ -129,34 +128,6 @@ def _summary(batch: Batch, failures: list[Transient]) -> Transient:
 
 
 @dataclass(frozen=True, slots=True)
-class _Whole:
-    """A file that has been checked and may appear.
-
-    path : below the batch's folder
-    vouched : a checksum inside vouches for its data
-    """
-
-    path: PurePosixPath
-    part: Path
-    vouched: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Findings:
-    """What a download gave.
-
-    whole : what of it may appear
-    fault : what is wrong with it, or with some of it
-    bytes_are : the same for two downloads of which the far side sent the same. What an archive's
-        own checksums vouch for is as it was packed, also where each request has it packed anew
-    """
-
-    whole: list[_Whole]
-    fault: Unusable | None
-    bytes_are: str
-
-
-@dataclass(frozen=True, slots=True)
 class _Fetch:
     """Downloads the files of one batch."""
 
@@ -168,10 +139,12 @@ class _Fetch:
 
     def one(
         self, line: Line, number: int, file: RemoteFile, deliver: Callable[[Record], None]
-    ) -> None:
-        """Publish or quarantine one file. Raises `Transient` when it did not arrive.
+    ) -> Callable[[], None]:
+        """Download and check one file. Raises `Transient` when it did not arrive.
 
-        number : of the thread, which keeps what is unfinished in a folder of its own
+        What is returned publishes or quarantines it.
+
+        number : of a folder for what is unfinished, in which no other thread has anything
         """
         scratch = self.incoming / str(number)
         with storage_failures(scratch):
@@ -179,18 +152,19 @@ class _Fetch:
         broken: set[str] = set()
         for _ in range(TRIES):
             received = self._received(line, file, scratch / "download.part")
-            found = self._checked(received)
+            found = checked(received)
             if not isinstance(found.fault, BrokenFile) or found.bytes_are in broken:
-                with self.flow.halt.landing():
-                    deliver(self._landed(received, found.whole, found.fault))
-                self.flow.meter.finished(file, received.received)
-                return
+                return lambda: self._land(received, found, deliver)
             broken.add(found.bytes_are)
             log.info("%s; asking for it once more, it may be the transfer's doing", found.fault)
         raise TransferCut(
             f"{spelled(file.path)} arrived broken {TRIES} times, each time with other bytes: "
             "the connection damages it, or it is still being written"
         )
+
+    def _land(self, received: Download, found: Findings, deliver: Callable[[Record], None]) -> None:
+        deliver(self._landed(received, found.whole, found.fault))
+        self.flow.meter.finished(received.file, received.received)
 
     def _received(self, line: Line, file: RemoteFile, path: Path) -> Download:
         """The bytes; after a transient fault the rest of them, on a new connection."""
@@ -205,48 +179,14 @@ class _Fetch:
         with PartFile(path, file, self.flow) as part:
             return retry(download, line, part)
 
-    def _checked(self, received: Download) -> _Findings:
-        whole: list[_Whole] = []
-        fault: Unusable | None = None
-        bytes_are = received.sha256
-        try:
-            received.checked()
-            unpacked = self._unpacked(received)
-            if [part for _, part in unpacked] != [received.part]:
-                bytes_are = "as they were packed"
-            for path, part in unpacked:
-                try:
-                    with storage_failures(part):
-                        whole.append(_Whole(path, part, verify(part, str(path))))
-                except BrokenFile as error:
-                    fault = fault or error
-        except Unusable as error:
-            fault = error
-        some = fault is None or any(is_frame(file.path.name) for file in whole)
-        return _Findings(whole if some else [], fault, bytes_are)
-
-    def _unpacked(self, received: Download) -> list[tuple[PurePosixPath, Path]]:
-        """Names and bytes of the files that a download gave."""
-        name = spelled(received.file.path)
-        path = safe_path(received.file.path)
-        if received.received == 0:
-            raise BrokenFile(f"{name} is empty: ask the source for it again")
-        if not name.lower().endswith(".zip"):
-            return [(path, received.part)]
-        members = unzip(received.part, received.part.parent, name)
-        if not any(is_frame(member.name) for member in members):
-            raise BrokenFile(f"{name} holds no FITS file: look at it")
-        home = _home_of_members(path, list(members))
-        return [(home / member, part) for member, part in members.items()]
-
-    def _landed(self, received: Download, whole: list[_Whole], fault: Unusable | None) -> Record:
+    def _landed(self, received: Download, whole: list[Whole], fault: Unusable | None) -> Record:
         """Let the good files of a download appear; quarantine it if not all of it is good."""
         files = tuple(self._appear(received, file) for file in whole)
         if fault is None:
             return self._record(received, Status.PUBLISHED, files=files)
         return self._quarantined(received, fault, files)
 
-    def _appear(self, received: Download, file: _Whole) -> LocalFile:
+    def _appear(self, received: Download, file: Whole) -> LocalFile:
         with storage_failures(file.part):
             size_bytes = file.part.stat().st_size
             sha256 = received.sha256 if file.part == received.part else sha256_of(file.part)
@@ -289,14 +229,3 @@ class _Fetch:
             facts=dict(received.file.facts),
             listed_sha256=received.file.sha256,
         )
-
-
-def _home_of_members(archive: PurePosixPath, members: list[PurePosixPath]) -> PurePosixPath:
-    """A lone member of the archive's own name lies in its place, others in a folder of its name.
-
-    So members of equal names from two archives of one folder do not meet.
-    """
-    name = stem(archive.name)
-    if len(members) == 1 and stem(members[0].name) == stem(name):
-        return archive.parent
-    return archive.parent / name

@@ -184,7 +184,7 @@ def drained(
     buffer = memoryview(bytearray(_CHUNK))
     filled, due = 0, time.monotonic() + _LATEST_S
     try:
-        while size := connection.recv_into(buffer[filled:]):
+        while size := connection.recv_into(buffer[filled:], _CHUNK - filled):
             filled += size
             if filled == _CHUNK or time.monotonic() >= due:
                 full, filled = filled, 0

@@ -159,9 +159,9 @@ class _Data(paramiko.Message):
         self._read += _LENGTH.size
         return int(number)
 
-    def get_binary(self) -> memoryview:  # type: ignore[override]
+    def get_binary(self) -> bytes:
         size_bytes = self.get_int()
-        return self._content[self._read : self._read + size_bytes]
+        return bytes(self._content[self._read : self._read + size_bytes])
 
 
 class Inflow:
@@ -177,7 +177,7 @@ class Inflow:
         self._wanted = sys.maxsize  # nobody waits
         self._closed = False
 
-    def feed(self, data: bytes | memoryview) -> None:
+    def feed(self, data: bytes) -> None:
         with self._changed:
             self._pieces.append(memoryview(data))
             self._there += len(data)

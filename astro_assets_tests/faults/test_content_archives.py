@@ -81,16 +81,16 @@ def test_an_archive_that_is_mended_meanwhile(
     far: Far, cell: Cell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A broken one is asked for once more: it may have been the transfer's doing."""
-    from astro_assets.sources import fetch
+    from astro_assets.sources import contents
 
     archive = put_archive(far, DAMAGES["a byte changed"](WHOLE))
-    unzip = fetch.unzip
+    unzip = contents.unzip
 
     def mended(*args: object) -> object:
         far.file("a.fit.zip").write_bytes(WHOLE)
         return unzip(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(fetch, "unzip", mended)
+    monkeypatch.setattr(contents, "unzip", mended)
     outcome = far.fetch()
     if outcome.failures:  # it is another file now: the next look takes it
         outcome = far.fetch()

@@ -1,5 +1,6 @@
 """A command's time, and the memory of it and all its children. Nothing else belongs here."""
 
+import ctypes
 import os
 import resource
 import subprocess
@@ -16,7 +17,7 @@ _EVERY_S = 0.05
 class Measured:
     """What a command took.
 
-    cpu_s : of the process and its children
+    cpu_s : of the process and all that it started, also what outlived it (lftp's ssh)
     peak_mb : resident, of all of them together, shared pages counted for each
     """
 
@@ -28,6 +29,8 @@ class Measured:
 
 def measured(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Measured:
     """Run a command to its end. Raises `RuntimeError` with what it printed when it fails."""
+    _adopt_orphans()
+    others = _children(os.getpid())
     begun, cpu_s = time.monotonic(), _children_s()
     process = subprocess.Popen(
         command,
@@ -49,9 +52,24 @@ def measured(command: Sequence[str], environment: Mapping[str, str] | None = Non
     seconds = time.monotonic() - begun
     over.set()
     watcher.join()
+    for orphan in _children(os.getpid()) - others:
+        os.waitpid(orphan, 0)
     if process.returncode:
         raise RuntimeError(f"{command[0]} ended with {process.returncode}: {output[-2000:]}")
     return Measured(seconds, _children_s() - cpu_s, peaks[0], output)
+
+
+def _adopt_orphans() -> None:
+    """Have the children of a child that ended become ours, so that their time is told to us."""
+    set_child_subreaper = 36
+    if ctypes.CDLL(None).prctl(set_child_subreaper, 1, 0, 0, 0):
+        raise RuntimeError("this system does not hand orphans over")
+
+
+def _children(pid: int) -> set[int]:
+    """The numbers of a process's children."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return {int(child) for task in tasks for child in (task / "children").read_text().split()}
 
 
 def _children_s() -> float:
@@ -66,9 +84,7 @@ def _resident_mb(pid: int) -> float:
         for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
             if line.startswith("VmRSS"):
                 total_kb = float(line.split()[1])
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            for child in (task / "children").read_text(encoding="utf-8").split():
-                total_kb += 1000 * _resident_mb(int(child))
+        total_kb += sum(1000 * _resident_mb(child) for child in _children(pid))
     except OSError:
         return 0.0
     return total_kb / 1000
