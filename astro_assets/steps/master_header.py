@@ -14,7 +14,6 @@ from astro_assets.imaging.masters import Master
 from astro_assets.steps import provenance
 from astro_assets.steps.master_files import MasterFile
 
-
 _OFF_BY = 0.2
 """A stated gain that is farther from the measured one is told."""
 

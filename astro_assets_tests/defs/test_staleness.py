@@ -58,7 +58,7 @@ class Bench:
                 header["EXPTIME"] = 0.0
             header["DATE-OBS"] = f"2026-11-20T22:{number % 60:02d}:00"
             pixels = np.random.default_rng(number).normal(FILES[kind], 8, SHAPE)
-            path = self.folder / f"{kind.split()[0].lower()}-{number:03d}.fits"
+            path = self.folder / f"{kind.split(maxsplit=1)[0].lower()}-{number:03d}.fits"
             fits.PrimaryHDU(pixels.round().astype(np.uint16), header).writeto(path)
             written.append(path)
         return written
