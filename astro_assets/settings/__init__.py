@@ -5,6 +5,7 @@ Read once, at the edge, and handed down. What does not belong here: what the set
 
 from astro_assets.settings.grids import GridWish
 from astro_assets.settings.models import Limits, Settings, Site, Solving, Watch
+from astro_assets.settings.online import GaiaArchive, Nova
 from astro_assets.settings.reading import (
     DEFAULT_FILE,
     SETTINGS_VARIABLE,
@@ -31,9 +32,11 @@ __all__ = [
     "SETTINGS_VARIABLE",
     "DwarfSource",
     "FolderSource",
+    "GaiaArchive",
     "GridWish",
     "ItelescopeSource",
     "Limits",
+    "Nova",
     "OftenOff",
     "PiSource",
     "PlannedTarget",

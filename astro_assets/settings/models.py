@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from astro_assets.errors import SettingsError
 from astro_assets.settings.grids import GridWish
+from astro_assets.settings.online import GaiaArchive, Nova
 from astro_assets.settings.secrets import Secrets
 from astro_assets.settings.sources import SourceSettings
 from astro_assets.settings.types import LocalPath, Strict
@@ -45,7 +46,8 @@ class Watch(Strict):
 class Limits(Strict):
     """Above (or below) these a frame is rejected, with the reason.
 
-    The ``_ratio`` limits are relative to the median of the session's frames in the same filter.
+    The ``_ratio`` limits are relative to the median of the session's frames in the same filter;
+    those without a default are not applied unless they are set.
     """
 
     min_stars: int = Field(default=8, ge=0)
@@ -56,12 +58,20 @@ class Limits(Strict):
     min_transparency: float = Field(default=0.5, ge=0, le=1)
     max_residual_arcsec_ratio: float = Field(default=0.8, gt=0)
     """of the pixel scale"""
+    max_fwhm_arcsec: float | None = Field(default=None, gt=0)
+    min_sky_mag_arcsec2: float | None = None
+    min_limiting_mag: float | None = None
 
 
 class Solving(Strict):
-    """Where astrometry.net index files lie, beside the ones that come with the system."""
+    """Where astrometry.net index files lie, beside the ones that come with the system.
+
+    Services on the internet are asked only where they stand here.
+    """
 
     index_folders: tuple[LocalPath, ...] = (Path("/usr/share/astrometry"),)
+    nova: Nova | None = None
+    gaia: GaiaArchive | None = None
 
 
 class Settings(BaseModel):

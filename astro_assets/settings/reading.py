@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from astro_assets.errors import SettingsError
 from astro_assets.settings.complaints import complaint, source_model
-from astro_assets.settings.models import FileContent, Settings, Solving
+from astro_assets.settings.models import FileContent, Settings
 from astro_assets.settings.secrets import Secrets
 from astro_assets.settings.sources import SourceSettings
 
@@ -53,8 +53,8 @@ def load_settings(file: Path | None = None) -> Settings:
         site=outer.site,
         watch=outer.watch,
         limits=outer.limits,
-        solving=Solving(
-            index_folders=tuple(here / folder for folder in outer.solving.index_folders)
+        solving=outer.solving.model_copy(
+            update={"index_folders": tuple(here / f for f in outer.solving.index_folders)}
         ),
         grids=tuple(
             grid.model_copy(update={"like": here / grid.like}) if grid.like else grid

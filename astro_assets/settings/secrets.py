@@ -18,12 +18,15 @@ class Secrets:
 
     def value(self, source: "BaseSource", key: str) -> str:
         """The secret whose variable ``source.<key>`` names. Raises `SettingsError`."""
-        variable = getattr(source, key)
+        return self.of(getattr(source, key), f"sources.{source.name}.{key}")
+
+    def of(self, variable: str, key: str) -> str:
+        """The secret in ``variable``, which the setting ``key`` names. Raises `SettingsError`."""
         value = self._values.get(variable)
         if not value:
             raise SettingsError(
                 self._file,
-                f"sources.{source.name}.{key}",
+                key,
                 f"the environment variable {variable} is not set or empty; set it, or write "
                 f"{variable}=… into {self._file.parent / '.env'}",
             )
