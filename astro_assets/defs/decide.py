@@ -11,7 +11,7 @@ from enum import Enum, auto
 from typing import Protocol
 
 from astro_assets.defs import names
-from astro_assets.frame import FrameKind
+from astro_assets.frame import FrameKind, mosaic_key
 from astro_assets.sources.batches import Batch
 from astro_assets.steps import provenance
 
@@ -95,8 +95,8 @@ def lane_waves(
 ) -> Iterator[list[Request]]:
     """The waves of one lane: calibrations are fetched, combined kind by kind, then sessions.
 
-    cameras : camera configurations that have masters, each with a digest of these; asked for
-        when the masters are settled
+    cameras : camera configurations that can have a bad-pixel map, each with a digest of what it
+        is from; asked for when the masters are settled
     chains : asked for a kind when what it is made with is settled
     listed : keys of all batches that the source has; without, those of ``batches``
     """
@@ -115,11 +115,10 @@ def lane_waves(
             )
             for key, digest, chain in (*known, *gone)
         ]
-    if calibrations:
-        yield [
-            Request(names.bad_pixel_map_job(source), names.cameras(source), camera, digest)
-            for camera, digest in cameras().items()
-        ]
+    yield [
+        Request(names.bad_pixel_map_job(source), names.cameras(source), camera, digest)
+        for camera, digest in cameras().items()
+    ]
     lights = [batch for batch in batches if batch.kind is FrameKind.LIGHT]
     yield [
         *(session_request(source, b.key, b.digest, chains.session(b.key)) for b in lights),
@@ -162,7 +161,7 @@ def _with(digest: str, chain: str) -> str:
 
 def _target(session: str) -> str:
     """The target as its composite's partition is called, which is how the session's key has it."""
-    return session.split("_")[1]
+    return mosaic_key(session.split("_")[1])
 
 
 def closing_waves(

@@ -168,13 +168,13 @@ def _calibration_assets(
         deps=[_lineage(name, f"master_{kind}") for kind in (FrameKind.DARK, FrameKind.FLAT)],
         kinds={"numpy", "fits"},
         code_version=versions.BAD_PIXEL_MAP,
-        description="Hot and dead pixels and bad columns of one camera configuration, from its "
-        "master darks and flats.",
+        description="Hot, dead and jumping pixels, bad columns and rows of one camera "
+        "configuration, from its darks and flats, and what its owner lists.",
     )
     def bad_pixel_map(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         from astro_assets.steps.bad_pixels import make_bad_pixel_map
 
-        return _run(context, lambda: make_bad_pixel_map(store, name, context.partition_key))
+        return _run(context, lambda: make_bad_pixel_map(store, name, context.partition_key, recipe))
 
     return [raw_calibrations, *combined, bad_pixel_map]
 

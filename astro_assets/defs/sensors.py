@@ -133,12 +133,8 @@ class _Watcher:
         """Ask for runs; what is not asked for at this tick is at a later one."""
         name, instance = self._source.name, context.instance
         history = History(instance, now_utc)
-        chains = Staleness(
-            self._store,
-            name,
-            recipe_of(self._source, self._settings.site),
-            self._source.gain_e_per_adu,
-        )
+        recipe = recipe_of(self._source, self._settings.site)
+        chains = Staleness(self._store, name, recipe, self._source.gain_e_per_adu)
         finished, remembered = ready(
             batches,
             cursor.seen,
@@ -150,7 +146,7 @@ class _Watcher:
             lane_waves(
                 name,
                 finished,
-                lambda: inventory.cameras(self._store, name),
+                lambda: {} if recipe.arrives_calibrated else inventory.cameras(self._store, name),
                 chains,
                 {batch.key for batch in batches},
             ),

@@ -3,7 +3,7 @@
 The same decisions, jobs and instance as the sensors'; nothing needs to run in the background.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import cast
@@ -79,6 +79,7 @@ def sync(
         outcome.notes += [missing] if missing else []
         try:
             _run_lane(source, settings, batches, store, history, runner)
+            outcome.notes += inventory.unused_lists(store, source.name)
         except BrokenFile as error:
             outcome.failures.append(f"{source.name}: {error}")
     _run_closing(store, history, runner)
@@ -97,11 +98,12 @@ def _run_lane(
 ) -> None:
     recipe = recipe_of(source, settings.site)
 
+    def cameras() -> Mapping[str, str]:
+        return {} if recipe.arrives_calibrated else inventory.cameras(store, source.name)
+
     def waves() -> Iterator[list[Request]]:
         chains = Staleness(store, source.name, recipe, source.gain_e_per_adu)
-        return lane_waves(
-            source.name, batches, lambda: inventory.cameras(store, source.name), chains
-        )
+        return lane_waves(source.name, batches, cameras, chains)
 
     runner.run_until_settled(source.name, waves, history)
 

@@ -68,7 +68,7 @@ def bad_columns(image: NDArray[Any], *, least_step: float = 0.0) -> NDArray[np.b
     off = np.where(np.isfinite(values), values, level) - level
     most = np.float32(_DRAWN_IN)
     sigmas = np.asarray(np.clip(off / np.maximum(spread, _TINY), -most, most), np.float32)
-    share: NDArray[np.float32] = off / np.maximum(np.abs(level), _TINY)
+    share = np.asarray(off / np.maximum(np.abs(level), _TINY), np.float32)
     columns = _columns(sigmas, share, least_step)
     rows = _columns(sigmas.T.copy(), share.T, least_step).T
     # Where groups of columns and of rows meet, each is part of what the other is judged against.
@@ -131,7 +131,7 @@ def _groups(
     means = sums / np.sqrt(lengths)  # all of one noise, whatever their length
     ground = _running_median(means)
     steps = means - ground
-    near = 1.4826 * _running_median(np.asarray(np.abs(steps), np.float32))
+    near = 1.4826 * _running_median(np.abs(steps))
     limit = _SIGMA * np.maximum(near, 1.4826 * np.median(np.abs(steps)))
     for k in np.flatnonzero((np.abs(steps) > limit).any(axis=1)):
         root = np.sqrt(lengths[k])
@@ -150,7 +150,7 @@ def _groups(
                     )  # fmt: skip
 
 
-def _running_median(values: NDArray[np.float32]) -> NDArray[np.float32]:
+def _running_median(values: NDArray[Any]) -> NDArray[np.float32]:
     """Medians of `_AROUND` columns, taken at every `_EVERY`th, linear between."""
     nx = values.shape[1]
     reach = _AROUND // 2

@@ -10,10 +10,13 @@ from typing import Any
 
 from astro_assets.errors import BrokenFile
 from astro_assets.steps import provenance, versions
+from astro_assets.steps.bad_pixel_inputs import chain, map_inputs, stray_lists
 from astro_assets.steps.quarantine import notes_by_night
 from astro_assets.store import Store
 
 STACK_STATE = "stack.json"
+LINES_FOLDER = "line_emission"
+"""below a stack's or composite's folder: narrow bands without their continuum"""
 COMPOSITE_STATE = "composite.json"
 
 
@@ -97,14 +100,18 @@ def nights(store: Store) -> Mapping[str, str]:
 
 
 def cameras(store: Store, source: str) -> Mapping[str, str]:
-    """Camera configurations with a master dark or flat, each with a digest of these."""
-    from astro_assets.steps.matching import masters
+    """Camera configurations that can have a bad-pixel map, each with the chain that it will have.
 
-    by_camera: dict[str, list[str]] = {}
-    for master in masters(store, source):
-        if master.kind in ("dark", "flat"):
-            by_camera.setdefault(master.camera, []).append(master.digest)
+    Raises
+    ------
+    BrokenFile : something else lies in the masters' folder
+    """
     return {
-        camera: provenance.fingerprint(versions.BAD_PIXEL_MAP, *sorted(digests))
-        for camera, digests in by_camera.items()
+        camera: chain(store.master(source, "bad_pixels", camera), inputs.state)
+        for camera, inputs in map_inputs(store, source).items()
     }
+
+
+def unused_lists(store: Store, source: str) -> list[str]:
+    """A sentence for each list of bad pixels that no map of the source takes in."""
+    return stray_lists(store, source, map_inputs(store, source))

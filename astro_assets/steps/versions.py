@@ -5,7 +5,7 @@ Apart from the steps, so that reading them needs none of the steps' libraries.
 
 RAW = "1"
 MASTER = "2"
-BAD_PIXEL_MAP = "2"
+BAD_PIXEL_MAP = "3"
 CALIBRATED = "3"
 SOLVED = "1"
 STACK = "3"
