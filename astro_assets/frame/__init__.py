@@ -6,7 +6,7 @@ here loads a library when it is imported, for the sources need its words at each
 """
 
 from astro_assets.frame.header import frame_from_header
-from astro_assets.frame.keys import key_part, target_key
+from astro_assets.frame.keys import key_part, mosaic_key, target_key
 from astro_assets.frame.kinds import CALIBRATION_KINDS, FrameKind, kind_from_text
 from astro_assets.frame.model import Frame
 from astro_assets.frame.places import Place
@@ -19,5 +19,6 @@ __all__ = [
     "frame_from_header",
     "key_part",
     "kind_from_text",
+    "mosaic_key",
     "target_key",
 ]

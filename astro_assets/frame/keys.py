@@ -37,6 +37,18 @@ def _without_marks(text: str) -> str:
 
 
 @lru_cache(_FEW_WORDS)
+def mosaic_key(target: str) -> str:
+    """The target whose composite a session goes into: ``M31`` for the tile ``M31-x1-y2``.
+
+    Parameters
+    ----------
+    target : from `target_key`; one that is no tile is its own mosaic
+    """
+    tile = re.fullmatch(r"(?i)(.+)-x\d+-y\d+", target)
+    return target_key(tile[1]) if tile else target
+
+
+@lru_cache(_FEW_WORDS)
 def target_key(name: str) -> str:
     """One spelling for a target: ``M 31``, ``m31`` and ``M_31`` are all ``M31``.
 

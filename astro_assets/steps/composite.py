@@ -129,6 +129,7 @@ def _combine(
     if starts:
         header["DATE-OBS"] = (min(starts), "UTC, start of the first frame")
     header["BKGNOISE"] = (noise_e(combined.weight), "[e-] noise of the background")
+    header["BKGLEVEL"] = (combined.background_e, "[e-] level of the background")
     header["EXPTIME"] = (reference.get("EXPTIME", 0.0), "[s] whose scale the composite has")
     if "MAGZP" in reference:
         header["MAGZP"] = (reference["MAGZP"], "[mag] V_T, of 1 e-/s")

@@ -12,7 +12,8 @@ from astropy.wcs import WCS
 from astropy.wcs.utils import proj_plane_pixel_area
 from numpy.typing import NDArray
 
-from astro_assets.errors import NotSolved
+from astro_assets.errors import NoSolverIndex, NotSolved
+from astro_assets.frame import mosaic_key
 from astro_assets.imaging.background import background
 from astro_assets.imaging.bayer import DEBAYERED_NOISE, cells_of, debayer
 from astro_assets.imaging.drizzle import Mosaic
@@ -58,7 +59,8 @@ def stack_session(
 
     With no accepted frame there is no image, and ``stack.json`` says so.
     """
-    wish = wish_for(session.split("_")[1], grids)
+    target = mosaic_key(session.split("_")[1])
+    wish = wish_for(target, grids)
     folder = store.stacks(source, session)
     folder.mkdir(parents=True, exist_ok=True)
     lights = [
@@ -77,7 +79,7 @@ def stack_session(
     state = {
         "source": source,
         "session": session,
-        "target": session.split("_")[1],
+        "target": target,
         "night": session[:10],
         "frames": len(lights),
         "filters": sorted(made),
@@ -268,11 +270,14 @@ def _depth(header: fits.Header, stacked: Stacked, grid: Grid, solving: Solving) 
     header["ELONG"] = (elongation, "major over minor axis of stars")
     scale_arcsec = float(np.sqrt(proj_plane_pixel_area(grid.wcs)) * 3600)
     ra_deg, dec_deg = (float(value) for value in grid.wcs.wcs.crval)
-    files, *_ = index_choices(solving.index_folders, grid.shape, scale_arcsec, (ra_deg, dec_deg))
     exposure_s = float(header["EXPTIME"])
     try:
+        files, *_ = index_choices(
+            solving.index_folders, grid.shape, scale_arcsec, (ra_deg, dec_deg)
+        )
         solution = refine(stars, grid.wcs, index_stars(files), grid.shape)
-    except NotSolved:
+    except (NotSolved, NoSolverIndex) as error:
+        provenance.note(header, f"no zero point of its own: {error}")
         return
     measured = zero_point(stars, solution.matches, exposure_s)
     if measured is not None:
