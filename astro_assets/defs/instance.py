@@ -10,7 +10,7 @@ from astropy import log as astropy_log
 from dagster import DagsterError, DagsterInstance
 from dagster._check import CheckError
 from sqlalchemy.exc import OperationalError
-from yaml import YAMLError  # type: ignore[import-untyped]  # what Dagster reads its own with
+from yaml import YAMLError  # what Dagster reads its own with
 
 from astro_assets.data import packaged
 from astro_assets.errors import SettingsError, StorageFailed
