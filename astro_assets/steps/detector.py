@@ -14,6 +14,7 @@ from astro_assets.steps.matching import Matched
 from astro_assets.steps.recipe import Recipe
 
 _DEFAULT_READ_NOISE_E = 5.0
+_MASTER = "master"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +44,12 @@ def detector_of(
     frame = opened.frame
     gain, gain_error, gain_from = _gain(frame.gain_e_per_adu, matched, configured_gain)
     measured = matched.read_noise_from
-    if measured is not None and measured.read_noise_adu:
+    bound = measured is not None and measured.read_noise_error_adu is None  # of darks
+    if measured is not None and measured.read_noise_adu and not (bound and frame.read_noise_e):
         error = measured.read_noise_error_adu
         noise = measured.read_noise_adu * gain
         noise_error = None if error is None else error * gain
-        noise_from = f"master {measured.path.stem}"
+        noise_from = f"{_MASTER} {measured.path.stem}"
     else:
         noise = frame.read_noise_e or _DEFAULT_READ_NOISE_E
         noise_error = None
@@ -67,22 +69,27 @@ def _gain(
         return configured, None, "the settings"
     master = matched.gain_from
     if master is not None and master.gain_e_per_adu:
-        return master.gain_e_per_adu, master.gain_error, f"master {master.path.stem}"
+        return master.gain_e_per_adu, master.gain_error, f"{_MASTER} {master.path.stem}"
     return 1.0, None, "nobody: assumed"
 
 
 def describe_detector(header: fits.Header, detector: Detector) -> None:
     """Gain, read noise and saturation, each with who says so, and its error where it has one."""
-    header["EGAIN"] = (
-        detector.gain_e_per_adu,
-        provenance.fits_text(f"[e-/adu] gain, from {detector.gain_from}"),
-    )
+    header["EGAIN"] = (detector.gain_e_per_adu, f"[e-/adu] gain, from {_who(detector.gain_from)}")
     if detector.gain_error is not None:
         header["EGAINERR"] = (detector.gain_error, "[e-/adu]")
     header["RDNOISE"] = (
         detector.read_noise_e,
-        provenance.fits_text(f"[e-] from {detector.read_noise_from}"),
+        f"[e-] read noise, from {_who(detector.read_noise_from)}",
     )
     if detector.read_noise_error_e is not None:
         header["RDNOIERR"] = (detector.read_noise_error_e, "[e-]")
     header["SATURATE"] = (detector.saturation_e, "[e-]")
+    for what, who in (("gain", detector.gain_from), ("read noise", detector.read_noise_from)):
+        if who.startswith(_MASTER):
+            provenance.note(header, f"{what} from {who}")
+
+
+def _who(name: str) -> str:
+    """Short enough for a comment: a master's whole name is in the history."""
+    return "a master" if name.startswith(_MASTER) else name

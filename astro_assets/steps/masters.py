@@ -4,7 +4,8 @@ What belongs here: the step. What does not: which frames belong together (`sets`
 masters (`ready_made`), the header (`master_header`), pixels (`imaging`).
 """
 
-from collections.abc import Iterable, Sequence
+import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from astro_assets.errors import NothingToDo
 from astro_assets.frame import FrameKind
 from astro_assets.imaging.masters import Master, master_bias, master_dark, master_flat
-from astro_assets.imaging.noise import gain_e_per_adu
+from astro_assets.imaging.noise import gain_e_per_adu, read_noise_adu
 from astro_assets.steps import made_with, pictures, provenance, versions
 from astro_assets.steps.inputs import raw_frames
 from astro_assets.steps.master_files import MasterFile, masters
@@ -25,8 +26,10 @@ from astro_assets.steps.ready_made import Bias, bias_of, is_ready_made, taken_ov
 from astro_assets.steps.recipe import Recipe
 from astro_assets.steps.sets import Group, Input, grouped, open_all
 from astro_assets.steps.summary import Summary
-from astro_assets.store import ImageFile, Store, read_image, write_image
+from astro_assets.store import ImageFile, Store, make_folder, read_image, write_image
 
+_NOISE_OF_DARKS = 4
+"""darks are enough to see how noisy a frame is at least"""
 _BESIDE = "~"
 """between a set's name and what tells a further master of it; no key holds this sign"""
 
@@ -61,8 +64,26 @@ def make_master(
     ------
     NothingToDo : no usable frame is left
     """
-    recipe = recipe or Recipe()
-    inputs, unusable = open_all(raw_frames(store, source, calibration_set), recipe)
+    folder = store.master(source, kind, calibration_set).parent
+    make_folder(folder)
+    with tempfile.TemporaryDirectory(prefix=".frames-", dir=folder) as aside:
+        lane = _Lane(store, source, kind, gain, recipe or Recipe())
+        return _make_all(lane, calibration_set, Path(aside))
+
+
+@dataclass(frozen=True, slots=True)
+class _Lane:
+    store: Store
+    source: str
+    kind: FrameKind
+    gain: float | None
+    recipe: Recipe
+
+
+def _make_all(lane: _Lane, calibration_set: str, aside: Path) -> Summary:
+    store, source, kind, gain = lane.store, lane.source, lane.kind, lane.gain
+    raws = raw_frames(store, source, calibration_set)
+    inputs, unusable = open_all(raws, lane.recipe, aside)
     inputs, beside = _ready_made_first(inputs)
     groups, odd = grouped(inputs, kind)
     refused = [*unusable, *beside, *odd]
@@ -73,7 +94,7 @@ def make_master(
         )
     night = date.fromisoformat(calibration_set[:10])
     others = [m for m in masters(store, source) if not _is_of(m.path, calibration_set)]
-    available = made_with.master_inputs(others, kind, recipe, gain)
+    available = made_with.master_inputs(others, kind, lane.recipe, gain)
     path = store.master(source, kind, calibration_set)
     setups = [group.inputs[0].setup for group in groups]
     made_with.note(path.with_suffix(".json"), path, night, available, setups)
@@ -130,7 +151,7 @@ def _make(
     used: tuple[MasterFile, ...] = ()
     if is_ready_made(inputs[0].raw):
         bias = bias_of(kind, inputs[0], _pixels(matched.bias))
-        combined = taken_over(kind, inputs[0].opened)
+        combined = taken_over(kind, inputs[0])
     else:
         combined, used, bias = _combine(kind, inputs, matched)
     measured = _measure(kind, inputs, combined, matched, gain)
@@ -141,7 +162,7 @@ def _make(
         *(m.digest for m in used),
         *matched.digests,
     )
-    header = master_header(kind, inputs[0].opened.frame, night, combined, used, measured)
+    header = master_header(kind, inputs[0].frame, night, combined, used, measured)
     header["AANOBIAS"] = (bias.is_off, "bias is taken off")
     header["AABIASBY"] = (bias.known_by, "how that is known")
     if is_ready_made(inputs[0].raw):
@@ -159,21 +180,11 @@ def _pixels(master: MasterFile | None) -> NDArray[np.float32] | None:
     return None if master is None else read_image(master.path).image
 
 
-def _images(inputs: Iterable[Input]) -> list[NDArray[np.float32]]:
-    """In ADU, less the level of their overscan."""
-    return [
-        item.opened.image_adu
-        if item.opened.overscan_adu is None
-        else item.opened.image_adu - item.opened.overscan_adu[:, np.newaxis]
-        for item in inputs
-    ]
-
-
 def _combine(
     kind: FrameKind, inputs: Sequence[Input], matched: Matched
 ) -> tuple[Master, tuple[MasterFile, ...], Bias]:
-    images = _images(inputs)
-    frame = inputs[0].opened.frame
+    images = [item.rows for item in inputs]
+    frame = inputs[0].frame
     was_off = bool(set(inputs[0].setup.corrected) & {"B", "D"})
     bias = _pixels(matched.bias)
     if kind is FrameKind.BIAS:
@@ -192,9 +203,7 @@ def _combine(
         bias=bias,
         dark=_pixels(dark),
         dark_exposure_s=dark.exposure_s if dark else None,
-        exposures_s=[float(item.opened.frame.exposure_s or 0.0) for item in inputs]
-        if dark
-        else None,
+        exposures_s=[float(item.frame.exposure_s or 0.0) for item in inputs] if dark else None,
         saturation_adu=frame.saturation_adu or 65535.0,
         bayer=frame.bayer_pattern is not None,
     )
@@ -209,10 +218,14 @@ def _measure(
     configured: float | None,
 ) -> Measured:
     """Read noise on biases, the gain on flats; each where it can be."""
-    stated = inputs[0].opened.frame.gain_e_per_adu or configured
+    stated = inputs[0].frame.gain_e_per_adu or configured
     gain, error = _measured_gain(kind, inputs, combined, matched)
     known = gain if gain is not None else stated or _gain_of(matched)
-    return Measured(stated, gain, error, combined.read_noise_adu, combined.read_noise_error, known)
+    noise, noise_error = combined.read_noise_adu, combined.read_noise_error
+    if kind is FrameKind.DARK and matched.read_noise_from is None and len(inputs) > 1:
+        # A camera without biases: not below the read noise, and told without an error.
+        noise, _ = read_noise_adu([item.rows for item in inputs[:_NOISE_OF_DARKS]])
+    return Measured(stated, gain, error, noise, noise_error, known)
 
 
 def _gain_of(matched: Matched) -> float | None:
@@ -227,7 +240,7 @@ def _measured_gain(
     fit = [item for index, item in enumerate(inputs) if index not in refused]
     if kind is not FrameKind.FLAT or bias is None or len(fit) < 2 or combined.n_inputs != len(fit):
         return None, None
-    images = _images(fit)
+    images = [item.rows for item in fit]
     pairs = list(zip(images[::2], images[1::2], strict=False))
     try:
         return gain_e_per_adu(pairs, read_image(bias.path).image, bias.read_noise_adu or 0.0)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from astro_assets.frame import FrameKind
 from astro_assets.imaging.masters import Master, master_flat
 from astro_assets.imaging.zero_level import Zero, zero_level
-from astro_assets.steps.inputs import OpenedFrame, RawFrame
+from astro_assets.steps.inputs import RawFrame
 from astro_assets.steps.sets import Input
 
 _FREE = re.compile(
@@ -51,13 +51,13 @@ def bias_of(kind: FrameKind, item: Input, bias: NDArray[np.float32] | None) -> B
     name = item.raw.path.name
     if kind is not FrameKind.DARK:
         return Bias(kind is FrameKind.FLAT, "its kind", "")
-    if "B" in item.opened.frame.calibration_status:
+    if "B" in item.frame.calibration_status:
         return Bias(True, "CALSTAT", "it is free of bias, as its CALSTAT says")
     if _HOLDS.search(name) or _FREE.search(name):
         free = _HOLDS.search(name) is None
         word = "is free of" if free else "still holds its"
         return Bias(free, "its name", f"it {word} bias, as its name says")
-    found = zero_level(_without_pedestal(item.opened), bias)
+    found = zero_level(_without_pedestal(item), bias)
     if found is Zero.UNCLEAR:
         return Bias(
             False,
@@ -70,7 +70,7 @@ def bias_of(kind: FrameKind, item: Input, bias: NDArray[np.float32] | None) -> B
     return Bias(free, "measured", f"it {word} bias, as its level shows")
 
 
-def taken_over(kind: FrameKind, opened: OpenedFrame) -> Master:
+def taken_over(kind: FrameKind, item: Input) -> Master:
     """The frame as a master: without its pedestal; a flat relative, with a median of 1.
 
     A flat is taken to be ready for use, that is free of bias and dark.
@@ -79,24 +79,24 @@ def taken_over(kind: FrameKind, opened: OpenedFrame) -> Master:
     ------
     Unusable : a flat that saw no light
     """
-    image = _without_pedestal(opened)
+    image = _without_pedestal(item)
     if kind is FrameKind.FLAT:
-        image = master_flat([image], bayer=opened.frame.bayer_pattern is not None).image
+        image = master_flat([image], bayer=item.frame.bayer_pattern is not None).image
     return Master(
         image=image,
         count=np.ones(image.shape, np.uint16),
         read_noise_adu=None,
         read_noise_error=None,
-        n_inputs=_combined_of(opened),
+        n_inputs=_combined_of(item),
         rejected_inputs=[],
     )
 
 
-def _without_pedestal(opened: OpenedFrame) -> NDArray[np.float32]:
-    return opened.image_adu - np.float32(abs(opened.frame.pedestal_adu))
+def _without_pedestal(item: Input) -> NDArray[np.float32]:
+    return np.asarray(item.rows[:], np.float32) - np.float32(abs(item.frame.pedestal_adu))
 
 
-def _combined_of(opened: OpenedFrame) -> int:
+def _combined_of(item: Input) -> int:
     """How many frames its maker has combined; 1 where that is not told."""
-    told = opened.header.get("NCOMBINE")
+    told = item.header.get("NCOMBINE")
     return told if isinstance(told, int) and 1 <= told < 2**15 else 1

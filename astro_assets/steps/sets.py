@@ -7,14 +7,22 @@ import statistics
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+from numpy.typing import NDArray
 
 from astro_assets.errors import Unusable
-from astro_assets.frame import FrameKind, key_part
+from astro_assets.frame import Frame, FrameKind, key_part
+from astro_assets.imaging.combine import Rows
 from astro_assets.steps.inputs import OpenedFrame, RawFrame, open_raw
 from astro_assets.steps.overscan import without_overscan
 from astro_assets.steps.provenance import fingerprint
 from astro_assets.steps.recipe import Recipe
 from astro_assets.steps.rules import EXPOSURE_TOLERANCE, TEMPERATURE_TOLERANCE_C
+from astro_assets.steps.scratch import put_aside
 from astro_assets.steps.setup import Setup, camera_parts, setup_of
 
 _OWN_MASTER = 3
@@ -23,15 +31,16 @@ _OWN_MASTER = 3
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A calibration frame that could be read."""
+    """A calibration frame that could be read.
+
+    rows : its pixels in ADU, less the level of its overscan, from a file
+    """
 
     raw: RawFrame
-    opened: OpenedFrame
-
-    @property
-    def setup(self) -> Setup:
-        ny, nx = self.opened.image_adu.shape
-        return setup_of(self.opened.frame, (ny, nx))
+    header: fits.Header
+    frame: Frame
+    setup: Setup
+    rows: Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +83,39 @@ _PROPERTIES: tuple[_Property, ...] = (
 )
 
 
-def open_all(raws: Sequence[RawFrame], recipe: Recipe) -> tuple[list[Input], list[str]]:
-    """The frames that can be read, and a sentence for each of the others."""
+def open_all(
+    raws: Sequence[RawFrame], recipe: Recipe, aside: Path
+) -> tuple[list[Input], list[str]]:
+    """The frames that can be read, and a sentence for each of the others.
+
+    aside : a folder for their pixels, so that a set may be larger than the memory
+    """
     inputs: list[Input] = []
     refused: list[str] = []
-    for raw in raws:
+    for number, raw in enumerate(raws):
         try:
             opened = without_overscan(open_raw(raw), recipe, raw.path.name)
-            inputs.append(Input(raw, opened))
         except Unusable as error:
             refused.append(str(error))
+        else:
+            inputs.append(_put_aside(raw, opened, aside / f"{number}.pixels"))
     return inputs, refused
+
+
+def _put_aside(raw: RawFrame, opened: OpenedFrame, path: Path) -> Input:
+    image = opened.image_adu
+    if opened.overscan_adu is not None:
+        image = image - opened.overscan_adu[:, np.newaxis]
+    ny, nx = image.shape
+    setup = setup_of(opened.frame, (ny, nx))
+    return Input(raw, opened.header, opened.frame, setup, put_aside(path, _compact(image)))
+
+
+def _compact(image: NDArray[np.float32]) -> NDArray[Any]:
+    """As 16-bit counts where that is what they are: half the bytes."""
+    with np.errstate(invalid="ignore"):
+        counts = image.astype(np.uint16)
+    return counts if np.array_equal(counts, image) else image
 
 
 def grouped(inputs: Sequence[Input], kind: FrameKind) -> tuple[list[Group], list[str]]:

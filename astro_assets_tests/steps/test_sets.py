@@ -9,8 +9,9 @@ import pytest
 from astropy.io import fits
 
 from astro_assets.frame import FrameKind, frame_from_header
-from astro_assets.steps.inputs import OpenedFrame, RawFrame
+from astro_assets.steps.inputs import RawFrame
 from astro_assets.steps.sets import Input, grouped
+from astro_assets.steps.setup import setup_of
 
 CARDS: dict[str, Any] = {
     "INSTRUME": "Cam",
@@ -33,8 +34,8 @@ def frame(number: int, kind: str = "Dark", shape: tuple[int, int] = (4, 6), **ca
         | {name.replace("_", "-"): value for name, value in cards.items()}
     )
     raw = RawFrame(f"f{number}", Path(f"f{number}.fits"), f"sha{number}", {})
-    opened = OpenedFrame(np.zeros(shape, np.float32), header, frame_from_header(header))
-    return Input(raw, opened)
+    known = frame_from_header(header)
+    return Input(raw, header, known, setup_of(known, shape), np.zeros(shape, np.float32))
 
 
 @pytest.mark.parametrize(
