@@ -34,7 +34,7 @@ class Background:
     nodes_e, nodes_rms_e : (rows, columns) float32, electrons, level and noise of one pixel without
         stars in the middle of each box
     box_px : side of a box
-    median_e, rms_e : one figure of each for the whole frame
+    median_e, rms_e : one figure of each for the whole frame; the median is that of all its pixels
     """
 
     shape: tuple[int, int]
@@ -43,6 +43,11 @@ class Background:
     box_px: int
     median_e: float
     rms_e: float
+
+    @property
+    def sky_e(self) -> float:
+        """The level without the stars, electrons: the median of the boxes."""
+        return float(np.median(self.nodes_e))
 
     @cached_property
     def level(self) -> NDArray[np.float32]:

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-_MIN_SNR = 15.0
+from astro_assets.imaging.photometry import measurable
+
 _MIN_COMMON = 5
 _ROUNDS = 10
 _CLIP_SIGMA = 3.0
@@ -31,7 +32,7 @@ def instrumental_magnitudes(
     exposure_s : exposure time, seconds
     """
     rows = stars.iloc[matches["star"].to_numpy(dtype=np.intp)]
-    clean = ~rows["saturated"].to_numpy(dtype=bool) & (rows["snr"].to_numpy() >= _MIN_SNR)
+    clean = measurable(rows)
     positions = [
         f"{ra:.5f}{dec:+.5f}" for ra, dec in zip(matches["ra_deg"], matches["dec_deg"], strict=True)
     ]

@@ -1,4 +1,4 @@
-"""From electrons to magnitudes: zero point, limiting magnitude, transparency.
+"""From electrons to magnitudes: zero point, limiting magnitude, sky, transparency.
 
 What belongs here: what one frame's matched stars say about its depth. What does not: measuring
 fluxes (`stars`), whether a frame is good enough (`quality`).
@@ -12,8 +12,10 @@ import pandas as pd
 _MIN_STARS = 3
 _MIN_SNR = 15.0
 _CLIP_SIGMA = 3.0
-_NOISE_AREA = 2.266
-"""Equivalent-noise area of a Gaussian star in FWHM² (King 1983, PASP 95, 163)."""
+_NOISE_AREA = 3.45
+"""Equivalent-noise area of a Moffat star of beta 3.5 in FWHM² (King 1983, PASP 95, 163)."""
+_WHOLE = 0.02
+"""Share of a star's light on unusable pixels from which on its flux is a guess."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,7 @@ def zero_point(stars: pd.DataFrame, matches: pd.DataFrame, exposure_s: float) ->
     """
     rows = stars.iloc[matches["star"].to_numpy(dtype=np.intp)]
     mag = matches["mag"].to_numpy(dtype=np.float64)
-    clean = ~rows["saturated"].to_numpy(dtype=bool) & (rows["snr"].to_numpy() >= _MIN_SNR)
-    clean &= np.isfinite(mag)
+    clean = measurable(rows) & np.isfinite(mag)
     if exposure_s <= 0 or clean.sum() < _MIN_STARS:
         return None
     each = mag[clean] + 2.5 * np.log10(rows["flux_e"].to_numpy()[clean] / exposure_s)
@@ -55,6 +56,12 @@ def zero_point(stars: pd.DataFrame, matches: pd.DataFrame, exposure_s: float) ->
     kept = each[off <= max(_CLIP_SIGMA * 1.4826 * float(np.median(off)), 0.02)]
     error = float(kept.std(ddof=1) / np.sqrt(len(kept)))
     return ZeroPoint(float(kept.mean()), error, len(kept))
+
+
+def measurable(rows: pd.DataFrame) -> np.ndarray:
+    """(n,) bool: stars whose flux can be trusted: clear, whole, not saturated."""
+    clear = (rows["snr"] >= _MIN_SNR) & ~rows["saturated"].astype(bool)
+    return np.asarray(clear & (rows["missing"] <= _WHOLE) & (rows["flux_e"] > 0), dtype=bool)
 
 
 def limiting_magnitude(
@@ -65,6 +72,7 @@ def limiting_magnitude(
     exposure_s: float,
     gain: float = 1.0,
     significance: float = 5.0,
+    noise_area_fwhm2: float = _NOISE_AREA,
 ) -> float:
     """The magnitude of a star that stands ``significance`` above its noise.
 
@@ -75,11 +83,29 @@ def limiting_magnitude(
     ----------
     noise_e : standard deviation of one pixel of sky, electrons
     gain : electrons per unit of the image
+    noise_area_fwhm2 : of the stars' profile (`profile.Profile`)
     """
-    sky_variance = _NOISE_AREA * fwhm_px**2 * noise_e**2
+    sky_variance = noise_area_fwhm2 * fwhm_px**2 * noise_e**2
     half = significance**2 / (2 * gain)
     flux_e = half + np.sqrt(half**2 + significance**2 * sky_variance)
     return float(zero_point_mag - 2.5 * np.log10(flux_e / exposure_s))
+
+
+def sky_brightness(
+    zero_point_mag: float, *, sky_e: float, exposure_s: float, scale_arcsec: float
+) -> float:
+    """Brightness of the sky, magnitudes per square arcsecond in the zero point's band.
+
+    NaN where the sky is not above zero, as in frames whose background has been taken off.
+
+    Parameters
+    ----------
+    sky_e : level of one pixel without stars
+    scale_arcsec : arcseconds per pixel
+    """
+    if not (sky_e > 0 and exposure_s > 0 and scale_arcsec > 0):
+        return float("nan")
+    return float(zero_point_mag - 2.5 * np.log10(sky_e / exposure_s / scale_arcsec**2))
 
 
 def transparency(zero_point_mag: float, reference_mag: float) -> float:

@@ -48,6 +48,16 @@ class Profile:
         radius = radius_fwhm * fwhm_in_alpha / self.sharpness
         return float(1 - (1 + radius**2) ** (1 - self.beta))
 
+    @property
+    def noise_area_fwhm2(self) -> float:
+        """Equivalent-noise area of a star in recorded FWHM²: 1 / ∫ profile² (King 1983)."""
+        alpha2 = 1 / (4 * (2 ** (1 / self.beta) - 1))
+        return float(np.pi * alpha2 * (2 * self.beta - 1) / (self.beta - 1) ** 2)
+
+
+GAUSSIAN = Profile(GAUSSIAN_FWHM, _GAUSSIAN_BETA)
+"""of a frame whose stars do not say"""
+
 
 def common_profile(
     signal: NDArray[np.float32],
@@ -70,7 +80,7 @@ def common_profile(
     noise_e : of one pixel there; fainter stars count for less
     """
     if len(model) < _MIN_STARS:
-        return Profile(GAUSSIAN_FWHM, _GAUSSIAN_BETA)
+        return GAUSSIAN
     around = [np.broadcast_to(np.asarray(v, float), shapes.x.shape) for v in (level_e, noise_e)]
     samples = _samples(signal, shapes, model, *around)
 

@@ -1,6 +1,6 @@
 """Is a frame good enough for the stack, and if not, why.
 
-What belongs here: the figures of a frame and the verdict on them. What does not: measuring them.
+What belongs here: the verdict on a frame's figures. What does not: the figures (`figures`).
 
 A frame is compared with the others of its filter and exposure time in the session. Several figures
 go wrong together (out of focus means few stars, too), so the reason given is the symptom that
@@ -9,10 +9,13 @@ exceeds its limit most; star counts speak only when no other symptom does.
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
+from astro_assets.imaging.figures import Figures
 from astro_assets.imaging.photometry import transparency
+
+__all__ = ["Figures", "Limits", "Verdict", "judge"]
 
 _ENOUGH_TO_TELL = 5
 """With fewer stars, widths and elongations say little."""
@@ -37,40 +40,12 @@ class Limits(Protocol):
     def min_transparency(self) -> float: ...
     @property
     def max_residual_arcsec_ratio(self) -> float: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """The numbers of one frame. NaN for what could not be measured.
-
-    filter, exposure_s : frames that share both are compared
-    n_stars : stars found
-    fwhm_px, fwhm_arcsec, elongation, hfr_px : medians of the good stars
-    background_e, noise_e : sky of one pixel and its standard deviation
-    scale_arcsec : arcseconds per pixel
-    residual_arcsec, n_matched : of the plate solution; NaN and 0 without one
-    zero_point_mag, zero_point_error_mag, limiting_mag : in the catalogue's band
-    """
-
-    filter: str
-    exposure_s: float
-    n_stars: int
-    fwhm_px: float
-    elongation: float
-    hfr_px: float
-    background_e: float
-    noise_e: float
-    fwhm_arcsec: float = math.nan
-    scale_arcsec: float = math.nan
-    residual_arcsec: float = math.nan
-    n_matched: int = 0
-    zero_point_mag: float = math.nan
-    zero_point_error_mag: float = math.nan
-    limiting_mag: float = math.nan
-
     @property
-    def solved(self) -> bool:
-        return self.n_matched > 0
+    def max_fwhm_arcsec(self) -> float | None: ...
+    @property
+    def min_sky_mag_arcsec2(self) -> float | None: ...
+    @property
+    def min_limiting_mag(self) -> float | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +53,18 @@ class Verdict:
     """What becomes of a frame.
 
     reason : one sentence for a rejected frame, empty for an accepted one
-    weight : how much the frame's stars tell, relative to the session's usual frame: the square of
-        transparency over noise and FWHM; 0 for a rejected frame
+    weight : how much the frame tells of faint stars, relative to the usual frame of its filter:
+        the inverse variance of their flux, by transparency and exposure over noise and FWHM,
+        squared; 0 for a rejected frame
     transparency : relative to the session's usual frame; NaN where not known
+    transparency_best : relative to the session's clearest frame
     """
 
     accepted: bool
     reason: str
     weight: float
     transparency: float
+    transparency_best: float = math.nan
 
 
 def judge(figures: Sequence[Figures], limits: Limits) -> list[Verdict]:
@@ -99,7 +77,8 @@ def judge(figures: Sequence[Figures], limits: Limits) -> list[Verdict]:
     for frame in figures:
         groups.setdefault(_group(frame), []).append(frame)
     usual = {key: _usual(group, limits) for key, group in groups.items()}
-    return [_verdict(frame, usual[_group(frame)], limits) for frame in figures]
+    verdicts = [_verdict(frame, usual[_group(frame)], limits) for frame in figures]
+    return _weighted(figures, verdicts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,14 +126,37 @@ def _middle(values: Iterable[float], better: Callable[[float, float], float]) ->
 def _verdict(frame: Figures, usual: _Usual, limits: Limits) -> Verdict:
     clear = transparency(frame.zero_point_mag, usual.zero_point_mag)
     reason = _reason(frame, usual, clear, limits)
-    weight = 0.0 if reason else _weight(frame, usual, clear)
-    return Verdict(not reason, reason, weight, clear)
+    return Verdict(not reason, reason, 0.0, clear)
 
 
-def _weight(frame: Figures, usual: _Usual, clear: float) -> float:
-    share = (1.0 if math.isnan(clear) else clear) * usual.noise_e * usual.fwhm_px
-    weight = (share / (frame.noise_e * frame.fwhm_px)) ** 2
-    return weight if math.isfinite(weight) else 1.0
+def _weighted(figures: Sequence[Figures], verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """The verdicts with weights and transparencies that hold within each filter.
+
+    Frames of different exposure times meet in one stack, so what a frame tells is compared within
+    the filter, whatever the exposure.
+    """
+    result = list(verdicts)
+    for name in {frame.filter for frame in figures}:
+        members = [i for i, frame in enumerate(figures) if frame.filter == name]
+        kept = [i for i in members if verdicts[i].accepted]
+        usual_mag = _middle((figures[i].zero_point_mag for i in kept), max)
+        best_mag = max((figures[i].zero_point_mag for i in kept), default=math.nan)
+        told = {i: _worth(figures[i], usual_mag) for i in kept}
+        usual = _middle(told.values(), max)
+        for i in members:
+            share = told.get(i, 0.0) / usual
+            weight = (share if math.isfinite(share) else 1.0) if i in told else 0.0
+            clear = transparency(figures[i].zero_point_mag, best_mag)
+            result[i] = replace(verdicts[i], weight=weight, transparency_best=clear)
+    return result
+
+
+def _worth(frame: Figures, usual_mag: float) -> float:
+    """Inverse variance of a faint star's flux in electrons per second above the atmosphere."""
+    known = math.isfinite(frame.zero_point_mag)
+    clear = transparency(frame.zero_point_mag, usual_mag) if known else 1.0
+    noise = frame.noise_e * frame.fwhm_px
+    return (clear * (frame.exposure_s or 1.0) / noise) ** 2 if noise > 0 else math.nan
 
 
 def _reason(frame: Figures, usual: _Usual, clear: float, limits: Limits) -> str:
@@ -164,6 +166,7 @@ def _reason(frame: Figures, usual: _Usual, clear: float, limits: Limits) -> str:
         _defocus(frame, usual, limits),
         _thin(clear, limits),
         _bright(frame, usual, limits),
+        *_absolute(frame, limits),
     ]
     worst = max(symptoms, key=lambda symptom: symptom.excess)
     if worst.excess > 1:
@@ -211,6 +214,22 @@ def _bright(frame: Figures, usual: _Usual, limits: Limits) -> _Symptom:
         beyond_e / (limit_e - usual.background_e),
         f"cloud, Moon or dawn: background {frame.background_e:.0f} e⁻, limit {limit_e:.0f} e⁻",
     )
+
+
+def _absolute(frame: Figures, limits: Limits) -> list[_Symptom]:
+    """The limits that do not depend on the session, for whoever has set them."""
+    found = []
+    fwhm, sky, depth = limits.max_fwhm_arcsec, limits.min_sky_mag_arcsec2, limits.min_limiting_mag
+    if fwhm is not None and frame.fwhm_arcsec > fwhm and _tells(frame, frame.fwhm_arcsec):
+        reason = f"seeing or focus: FWHM {frame.fwhm_arcsec:.1f}″, limit {fwhm:.1f}″"
+        found.append(_Symptom(frame.fwhm_arcsec / fwhm, reason))
+    if sky is not None and frame.sky_mag_arcsec2 < sky:
+        reason = f"bright sky: {frame.sky_mag_arcsec2:.1f} mag/arcsec², limit {sky:.1f}"
+        found.append(_Symptom(1 + sky - frame.sky_mag_arcsec2, reason))
+    if depth is not None and frame.limiting_mag < depth:
+        reason = f"not deep enough: limiting magnitude {frame.limiting_mag:.1f}, limit {depth:.1f}"
+        found.append(_Symptom(1 + depth - frame.limiting_mag, reason))
+    return found
 
 
 def _misfit(frame: Figures, limits: Limits) -> str:

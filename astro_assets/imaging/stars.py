@@ -22,7 +22,7 @@ from astro_assets.imaging.detect import (
 )
 from astro_assets.imaging.local_sky import LocalSky, local_sky
 from astro_assets.imaging.moments import Moments, adaptive_moments
-from astro_assets.imaging.profile import common_profile, growth
+from astro_assets.imaging.profile import GAUSSIAN, Profile, common_profile, growth
 
 COLUMNS = (
     "x",
@@ -58,6 +58,22 @@ _MIN_SIGMA_PX = 0.5
 _WHOLE = 0.02
 """Share of a star's light that may fall on pixels that are no use, and it still counts as whole."""
 _ONE_STAR_FWHM = 0.4
+_CLEAR_SNR = 20.0
+_ENOUGH = 5
+
+
+DETECTION_SIGMA = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A frame's stars and the profile that they share.
+
+    stars : table with the columns of `COLUMNS`, brightest first
+    """
+
+    stars: pd.DataFrame
+    profile: Profile
 
 
 def find_stars(
@@ -66,7 +82,7 @@ def find_stars(
     *,
     gain: float = 1.0,
     saturation_e: float | None = None,
-    threshold_sigma: float = 5.0,
+    threshold_sigma: float = DETECTION_SIGMA,
     sky: Background | None = None,
 ) -> pd.DataFrame:
     """Find and measure the stars of one image.
@@ -97,6 +113,27 @@ def find_stars(
     ------
     Unusable : no pixel is usable
     """
+    found = stars_and_profile(
+        image,
+        mask,
+        gain=gain,
+        saturation_e=saturation_e,
+        threshold_sigma=threshold_sigma,
+        sky=sky,
+    )
+    return found.stars
+
+
+def stars_and_profile(
+    image: NDArray[np.float32],
+    mask: NDArray[np.uint8],
+    *,
+    gain: float = 1.0,
+    saturation_e: float | None = None,
+    threshold_sigma: float = DETECTION_SIGMA,
+    sky: Background | None = None,
+) -> Found:
+    """`find_stars`, and the profile behind its widths and fluxes."""
     sky = background(image, mask) if sky is None else sky
     signal = signal_of(image, mask, sky)
     correlation = noise_correlation(signal, sky)
@@ -104,28 +141,34 @@ def find_stars(
         signal, sky, gain=gain, correlation=correlation, threshold_sigma=threshold_sigma
     )
     if len(found) == 0:
-        return _empty()
+        return Found(_empty(), GAUSSIAN)
     shapes = adaptive_moments(signal.light, found.x, found.y, found.sigma_px)
     saturated = near_saturation(image, mask, found.peak_x, found.peak_y, saturation_e)
     saturated |= near_saturation(image, mask, found.x, found.y, saturation_e)
     noise_e = correlation * sky.rms_at(shapes.x, shapes.y)
     light = _Light(signal, shapes, noise_e, gain)
-    table = _measure(light, _model_stars(light, saturated))
+    table, profile = _measure(light, _model_stars(light, saturated))
     table["peak_e"] = found.peak_e
     table["saturated"] = saturated
     table = table[_plausible(table, shapes.ok)]
     table = table.sort_values("flux_e", ascending=False, ignore_index=True)
-    return table.loc[_first_of_each(table), list(COLUMNS)].reset_index(drop=True)
+    stars = table.loc[_first_of_each(table), list(COLUMNS)].reset_index(drop=True)
+    return Found(stars, profile)
 
 
 def seeing(stars: pd.DataFrame) -> tuple[float, float]:
     """Median FWHM (px) and elongation of a frame's good stars; NaN when there are none."""
-    good = stars[~stars["saturated"] & (stars["missing"] <= _WHOLE)]
-    clear = good[good["snr"] >= 20]
-    sample = clear if len(clear) >= 5 else good
-    if sample.empty:
+    sharp = sharp_stars(stars)
+    if sharp.empty:
         return float("nan"), float("nan")
-    return float(sample["fwhm_px"].median()), float(sample["elongation"].median())
+    return float(sharp["fwhm_px"].median()), float(sharp["elongation"].median())
+
+
+def sharp_stars(stars: pd.DataFrame) -> pd.DataFrame:
+    """The stars that tell a frame's sharpness: whole, not saturated, and clear if there are any."""
+    good = stars[~stars["saturated"] & (stars["missing"] <= _WHOLE)]
+    clear = good[good["snr"] >= _CLEAR_SNR]
+    return clear if len(clear) >= _ENOUGH else good
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +199,7 @@ class _Light:
         return replace(sums, variance=sums.variance + of_sky**2)
 
 
-def _measure(light: _Light, model: NDArray[np.intp]) -> pd.DataFrame:
+def _measure(light: _Light, model: NDArray[np.intp]) -> tuple[pd.DataFrame, Profile]:
     """Photometry and sizes at the measured positions."""
     shapes = light.shapes
     long_px, short_px = shapes.axes_px
@@ -175,7 +218,7 @@ def _measure(light: _Light, model: NDArray[np.intp]) -> pd.DataFrame:
     whole /= profile.share_within(_GROWTH_FWHM)
     error = np.sqrt(np.maximum(near.variance, 1e-12))
     error = np.hypot(error, _OWN_SCATTER * near.flux)
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "x": shapes.x,
             "y": shapes.y,
@@ -194,6 +237,7 @@ def _measure(light: _Light, model: NDArray[np.intp]) -> pd.DataFrame:
             "missing": near.missing,
         }
     )  # fmt: skip
+    return table, profile
 
 
 def _typical(fwhm_px: NDArray[np.float64], model: NDArray[np.intp]) -> float:

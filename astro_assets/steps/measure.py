@@ -11,28 +11,33 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from astropy.wcs.utils import proj_plane_pixel_scales
+from numpy.typing import NDArray
 
 from astro_assets.errors import NotSolved
 from astro_assets.frame import Frame, frame_from_header
 from astro_assets.imaging.background import Background, background
 from astro_assets.imaging.bayer import LUMINANCE_BLUR_PX2, LUMINANCE_NOISE, luminance
 from astro_assets.imaging.ensemble import consistent_zero_points, instrumental_magnitudes
-from astro_assets.imaging.photometry import limiting_magnitude, zero_point
-from astro_assets.imaging.quality import Figures
+from astro_assets.imaging.figures import Figures, star_figures
+from astro_assets.imaging.mask import MaskBit
+from astro_assets.imaging.photometry import limiting_magnitude, sky_brightness, zero_point
+from astro_assets.imaging.profile import Profile
 from astro_assets.imaging.solve import Solution
-from astro_assets.imaging.stars import find_stars, seeing
+from astro_assets.imaging.stars import DETECTION_SIGMA, seeing, stars_and_profile
 from astro_assets.store import ImageFile, read_image
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A calibrated frame with what was found in it."""
+    """A calibrated frame with what was found in it. profile : the one that its stars share"""
 
     path: Path
     file: ImageFile
     frame: Frame
     background: Background
     stars: pd.DataFrame
+    profile: Profile
 
 
 def measure(path: Path) -> Measured:
@@ -44,12 +49,16 @@ def measure(path: Path) -> Measured:
     if frame.bayer_pattern:
         image, mask = luminance(image, mask, frame.bayer_pattern)
     sky = background(image, mask)
+    # The mask knows from the raw data what is saturated; values have been divided by a flat since.
+    saturation_e = frame.saturation_adu if file.mask is None else None
+    found = stars_and_profile(image, mask, saturation_e=saturation_e, sky=sky)
     return Measured(
         path=path,
         file=file,
         frame=frame,
         background=sky,
-        stars=find_stars(image, mask, saturation_e=frame.saturation_adu, sky=sky),
+        stars=found.stars,
+        profile=found.profile,
     )
 
 
@@ -58,36 +67,75 @@ def figures_of(m: Measured, solution: Solution | NotSolved) -> Figures:
     frame = m.frame
     exposure_s = frame.exposure_s or 0.0
     fwhm_px, elongation = seeing(m.stars)
+    noise_e = m.background.rms_e
+    shape = (m.file.image.shape[0], m.file.image.shape[1])
+    known = star_figures(m.stars, shape, exposure_s)
     if frame.bayer_pattern:
+        noise_e /= LUMINANCE_NOISE
         fwhm_px = _unblurred(fwhm_px)
-    noise_e = m.background.rms_e / (LUMINANCE_NOISE if frame.bayer_pattern else 1.0)
+        for axis in ("fwhm_major_px", "fwhm_minor_px"):
+            known[axis] = _unblurred(known.get(axis, math.nan))
     plain = Figures(
         filter=_filter(frame),
         exposure_s=exposure_s,
-        n_stars=len(m.stars),
         fwhm_px=fwhm_px,
         elongation=elongation,
-        hfr_px=float(m.stars["hfr_px"].median()) if len(m.stars) else math.nan,
         background_e=m.background.median_e,
         noise_e=noise_e,
+        detection_sigma=DETECTION_SIGMA,
+        n_saturated_px=_saturated_pixels(m.file.mask),
+        **known,
     )
     if isinstance(solution, NotSolved):
         return plain
-    measured = zero_point(m.stars, solution.matches, exposure_s)
+    return _calibrated(_placed(plain, solution), m, solution)
+
+
+def _placed(plain: Figures, solution: Solution) -> Figures:
+    """With what the solution tells of angles on the sky."""
+    scale_x, scale_y = (float(scale) * 3600 for scale in proj_plane_pixel_scales(solution.wcs))
     return replace(
         plain,
-        fwhm_arcsec=fwhm_px * solution.scale_arcsec,
+        fwhm_arcsec=plain.fwhm_px * solution.scale_arcsec,
+        fwhm_err_arcsec=plain.fwhm_err_px * solution.scale_arcsec,
         scale_arcsec=solution.scale_arcsec,
+        scale_x_arcsec=scale_x,
+        scale_y_arcsec=scale_y,
+        width_deg=plain.width_px * scale_x / 3600,
+        height_deg=plain.height_px * scale_y / 3600,
         residual_arcsec=solution.residual_arcsec,
         n_matched=solution.n_matched,
-        zero_point_mag=measured.mag if measured else math.nan,
-        zero_point_error_mag=measured.error if measured else math.nan,
-        limiting_mag=limiting_magnitude(
-            measured.mag, noise_e=noise_e, fwhm_px=fwhm_px, exposure_s=exposure_s
-        )
-        if measured
-        else math.nan,
     )
+
+
+def _calibrated(placed: Figures, m: Measured, solution: Solution) -> Figures:
+    """With magnitudes, where enough stars have one in the catalogue."""
+    measured = zero_point(m.stars, solution.matches, placed.exposure_s)
+    if measured is None:
+        return placed
+    return replace(
+        placed,
+        zero_point_mag=measured.mag,
+        zero_point_error_mag=measured.error,
+        n_zero_point=measured.n,
+        limiting_mag=limiting_magnitude(
+            measured.mag,
+            noise_e=placed.noise_e,
+            fwhm_px=placed.fwhm_px,
+            exposure_s=placed.exposure_s,
+            noise_area_fwhm2=m.profile.noise_area_fwhm2,
+        ),
+        sky_mag_arcsec2=sky_brightness(
+            measured.mag,
+            sky_e=m.background.sky_e,
+            exposure_s=placed.exposure_s,
+            scale_arcsec=solution.scale_arcsec,
+        ),
+    )
+
+
+def _saturated_pixels(mask: NDArray[np.uint8] | None) -> int:
+    return 0 if mask is None else int(np.count_nonzero(mask & np.uint8(MaskBit.SATURATED)))
 
 
 def compared(
@@ -111,7 +159,10 @@ def compared(
         for i, mag in zip(members, agreed, strict=True):
             shift = mag - figures[i].zero_point_mag
             result[i] = replace(
-                figures[i], zero_point_mag=mag, limiting_mag=figures[i].limiting_mag + shift
+                figures[i],
+                zero_point_mag=mag,
+                limiting_mag=figures[i].limiting_mag + shift,
+                sky_mag_arcsec2=figures[i].sky_mag_arcsec2 + shift,
             )
     return result
 

@@ -9,16 +9,16 @@ import pandas as pd
 from astropy.io import fits
 from astropy.table import Table
 
-from astro_assets.errors import NoSolverIndex, NotSolved, Unusable
+from astro_assets.errors import NotSolved, Unusable
 from astro_assets.imaging.grid import MAX_SEPARATION_DEG, strays
 from astro_assets.imaging.quality import Figures, Verdict, judge
-from astro_assets.imaging.solve import Hint, Solution, refine, solve
+from astro_assets.imaging.solve import Solution
 from astro_assets.settings import Limits, Solving
 from astro_assets.steps import calibrate, circumstances, pictures, provenance, versions
-from astro_assets.steps.catalogue import index_choices, index_stars, open_solver
 from astro_assets.steps.inputs import quarantined
 from astro_assets.steps.measure import Measured, compared, figures_of, measure
 from astro_assets.steps.pool import map_frames
+from astro_assets.steps.solving import SessionSolver
 from astro_assets.steps.summary import Judgement, Summary
 from astro_assets.store import ImageFile, Store, whole_file, write_image
 
@@ -30,11 +30,19 @@ Log = Callable[[str], None]
 
 
 def solve_session(
-    store: Store, source: str, session: str, limits: Limits, solving: Solving, log: Log
+    store: Store,
+    source: str,
+    session: str,
+    limits: Limits,
+    solving: Solving,
+    log: Log,
+    nova_key: str | None = None,
 ) -> Summary:
     """Find stars, solve, measure and judge every calibrated frame of a session.
 
     The table has a row for each frame that was ever fetched, the rejected ones with the reason.
+
+    nova_key : the API key of nova.astrometry.net, where the settings name one
 
     Raises
     ------
@@ -51,7 +59,7 @@ def solve_session(
     ]
     tried = map_frames(lambda name: _measured(calibrated / f"{name}.fits"), names)
     measured = [m for m in tried if isinstance(m, Measured)]
-    solutions = _solve_all(measured, solving, log)
+    solutions = SessionSolver(store, folder, solving, log, nova_key).solve_all(measured)
     figures = compared(
         measured, solutions, [figures_of(m, s) for m, s in zip(measured, solutions, strict=True)]
     )
@@ -86,62 +94,6 @@ def _measured(path: Path) -> Measured | Unusable:
         return measure(path)
     except Unusable as error:
         return error
-
-
-def _solve_all(
-    measured: Sequence[Measured], solving: Solving, log: Log
-) -> list[Solution | NotSolved]:
-    """Solve the first frame of a pointing; refine its solution for those that follow.
-
-    Where no index serves one odd frame that one is not solved; where it is all frames it raises.
-    """
-    last: Solution | None = None
-    no_index: NoSolverIndex | None = None
-    results: list[Solution | NotSolved] = []
-    for number, m in enumerate(measured, start=1):
-        try:
-            result = _solve_one(m, solving, last)
-        except NoSolverIndex as error:
-            no_index, result = error, NotSolved(str(error))
-        results.append(result)
-        if isinstance(result, Solution):
-            last = result
-            log(
-                f"{number} of {len(measured)} {m.path.stem}: {result.n_matched} stars, "
-                f"{result.residual_arcsec:.2f}″ RMS"
-            )
-        else:
-            log(f"{number} of {len(measured)} {m.path.stem}: {result}")
-    if no_index is not None and last is None:
-        raise no_index
-    return results
-
-
-def _solve_one(m: Measured, solving: Solving, last: Solution | None) -> Solution | NotSolved:
-    frame = m.frame
-    shape = (m.file.image.shape[0], m.file.image.shape[1])
-    if last is not None:
-        # Where the session's last frame lay counts for more than what this one's header says.
-        centre = last.wcs.wcs.crval
-        near = index_choices(
-            solving.index_folders, shape, last.scale_arcsec, (float(centre[0]), float(centre[1]))
-        )
-        try:
-            return refine(m.stars, last.wcs, index_stars(near[0]), shape)
-        except NotSolved:
-            pass  # another pointing, or a meridian flip: solve it from scratch
-    position = None
-    if frame.ra_deg is not None and frame.dec_deg is not None:
-        position = (frame.ra_deg, frame.dec_deg)
-    choices = index_choices(solving.index_folders, shape, frame.pixel_scale_arcsec, position)
-    hint = Hint(frame.ra_deg, frame.dec_deg, frame.pixel_scale_arcsec)
-    reason = NotSolved("")
-    for files in choices:
-        try:
-            return solve(m.stars, shape, open_solver(files), index_stars(files), hint)
-        except NotSolved as error:
-            reason = error
-    return reason
 
 
 def _at_home(
@@ -223,6 +175,8 @@ def _row(m: Measured, figures: Figures, verdict: Verdict, reason: str) -> dict[s
     return {
         "frame": m.path.stem,
         "camera": frame.camera,
+        "gain_e_per_adu": frame.gain_e_per_adu,
+        "read_noise_e": frame.read_noise_e,
         "start_utc": frame.start_utc,
         "sensor_temperature_c": frame.sensor_temperature_c,
         "accepted": verdict.accepted and not reason,
@@ -230,6 +184,7 @@ def _row(m: Measured, figures: Figures, verdict: Verdict, reason: str) -> dict[s
         "reason": reason,
         "weight": verdict.weight,
         "transparency": verdict.transparency,
+        "transparency_best": verdict.transparency_best,
         "solved": figures.solved,
         **asdict(figures),
     }

@@ -12,7 +12,7 @@ from astro_assets_tests.imaging.star_field import draw, pair, scatter
 def table(mag: np.ndarray, *, zero: float, exposure_s: float, seed: int) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     flux_e = exposure_s * 10 ** (0.4 * (zero - mag + rng.normal(0, 0.05, len(mag))))
-    return pd.DataFrame({"flux_e": flux_e, "snr": 100.0, "saturated": False})
+    return pd.DataFrame({"flux_e": flux_e, "snr": 100.0, "saturated": False, "missing": 0.0})
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
