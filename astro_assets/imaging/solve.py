@@ -48,6 +48,7 @@ class Solution:
     matches : those stars: ``star`` (row in the star table), ``x``, ``y``, ``ra_deg``, ``dec_deg``,
         ``mag``, ``residual_arcsec``
     scale_arcsec : arcseconds per pixel
+    band : of ``mag``
     """
 
     wcs: WCS
@@ -55,6 +56,7 @@ class Solution:
     n_matched: int
     matches: pd.DataFrame
     scale_arcsec: float
+    band: str = "V_T"
 
 
 def solve(

@@ -1,0 +1,198 @@
+"""A session's plate solutions: in which order what is tried, and what is not tried again.
+
+What belongs here: the local solver first, nova.astrometry.net where the settings say so, and the
+record of failures. What does not: the attempts themselves (`imaging.solve`, `nova`), magnitudes
+(`photometric`).
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from astro_assets.errors import NoSolverIndex, NotSolved
+from astro_assets.imaging.solve import Hint, Solution, refine, solve
+from astro_assets.settings import Solving
+from astro_assets.steps import provenance, versions
+from astro_assets.steps.catalogue import index_choices, index_stars, open_solver
+from astro_assets.steps.circumstances import pointing_of
+from astro_assets.steps.measure import Measured
+from astro_assets.steps.nova import NovaClient
+from astro_assets.steps.photometric import GaiaMagnitudes
+from astro_assets.store import Store, write_json
+
+UNSOLVED = "unsolved.json"
+
+Log = Callable[[str], None]
+
+
+@dataclass
+class SessionSolver:
+    """Solves the frames of one session, one after another.
+
+    folder : of the session's solved frames; the record of failures lies there
+    nova_key : the API key of nova.astrometry.net, where the settings name one
+    """
+
+    store: Store
+    folder: Path
+    solving: Solving
+    log: Log
+    nova_key: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        self._nova: NovaClient | None = None
+        if self.solving.nova is not None and self.nova_key is not None:
+            self._nova = NovaClient(self.solving.nova, self.nova_key, self.store)
+        self._gaia = (
+            GaiaMagnitudes(self.solving.gaia, self.store, self.log) if self.solving.gaia else None
+        )
+        self._before = _read(self.folder / UNSOLVED)
+        self._failed: dict[str, dict[str, str]] = {}
+
+    def solve_all(self, measured: Sequence[Measured]) -> list[Solution | NotSolved]:
+        """Solve the first frame of a pointing; refine its solution for those that follow.
+
+        A frame that all attempts have failed on is not tried again until it, the index files or
+        the settings change: it can still be found from another frame's solution.
+
+        Raises
+        ------
+        NoSolverIndex : no index serves any of the frames, and nothing else solved one
+        """
+        last: Solution | None = None
+        no_index: NoSolverIndex | None = None
+        results: list[Solution | NotSolved] = []
+        for number, m in enumerate(measured, start=1):
+            try:
+                result = self._solve_one(m, last)
+            except NoSolverIndex as error:
+                no_index, result = error, NotSolved(str(error))
+            results.append(result)
+            if isinstance(result, Solution):
+                last = result
+            self.log(f"{number} of {len(measured)} {m.path.stem}: {_told(result)}")
+        write_json(self.folder / UNSOLVED, self._failed)
+        if no_index is not None and last is None:
+            raise no_index
+        if self._gaia is None:
+            return results
+        return [
+            self._gaia.applied(s, m) if isinstance(s, Solution) else s
+            for s, m in zip(results, measured, strict=True)
+        ]
+
+    def _solve_one(self, m: Measured, last: Solution | None) -> Solution | NotSolved:
+        shape = (m.file.image.shape[0], m.file.image.shape[1])
+        if last is not None:
+            found = self._from_last(m, shape, last)
+            if found is not None:
+                return found
+        digest = self._inputs(m)
+        before = self._before.get(m.path.stem, {})
+        if before.get("inputs") == digest:
+            self._failed[m.path.stem] = before
+            return NotSolved(before["reason"])
+        result = self._afresh(m, shape)
+        if isinstance(result, NotSolved):
+            self._failed[m.path.stem] = {"inputs": digest, "reason": str(result)}
+        return result
+
+    def _from_last(self, m: Measured, shape: tuple[int, int], last: Solution) -> Solution | None:
+        """From the session's last solution, which counts for more than what the header says."""
+        ra_deg, dec_deg = (float(value) for value in last.wcs.wcs.crval)
+        try:
+            near, *_ = index_choices(
+                self.solving.index_folders, shape, last.scale_arcsec, (ra_deg, dec_deg)
+            )
+            return refine(m.stars, last.wcs, index_stars(near), shape)
+        except (NotSolved, NoSolverIndex):
+            return None  # another pointing, or a meridian flip: solve it from scratch
+
+    def _afresh(self, m: Measured, shape: tuple[int, int]) -> Solution | NotSolved:
+        """By the index files here, then by nova.astrometry.net.
+
+        Raises
+        ------
+        NoSolverIndex : there are no such files, and nova did not help
+        """
+        position = pointing_of(m.frame)
+        ra_deg, dec_deg = position or (None, None)
+        hint = Hint(ra_deg, dec_deg, m.frame.pixel_scale_arcsec)
+        reason: NotSolved | NoSolverIndex
+        try:
+            found = self._here(m, shape, hint, position)
+            if isinstance(found, Solution):
+                return found
+            reason = found
+        except NoSolverIndex as error:
+            reason = error
+        if self._nova is not None:
+            try:
+                return self._by_nova(self._nova, m, shape, hint)
+            except NotSolved as error:
+                self.log(f"{m.path.stem}: {error}")
+        if isinstance(reason, NoSolverIndex):
+            raise reason
+        return reason
+
+    def _here(
+        self,
+        m: Measured,
+        shape: tuple[int, int],
+        hint: Hint,
+        position: tuple[float, float] | None,
+    ) -> Solution | NotSolved:
+        reason = NotSolved("")
+        choices = index_choices(
+            self.solving.index_folders, shape, m.frame.pixel_scale_arcsec, position
+        )
+        for files in choices:
+            try:
+                return solve(m.stars, shape, open_solver(files), index_stars(files), hint)
+            except NotSolved as error:
+                reason = error
+        return reason
+
+    def _by_nova(
+        self, nova: NovaClient, m: Measured, shape: tuple[int, int], hint: Hint
+    ) -> Solution:
+        """Our own fit to its answer: to the stars here, with magnitudes, else to those it matched.
+
+        Raises
+        ------
+        NotSolved : it has no answer, or its answer does not fit the frame's stars
+        """
+        answer = nova.solve(m.stars, shape, hint)
+        try:
+            files, *_ = index_choices(self.solving.index_folders, shape, m.frame.pixel_scale_arcsec)
+            return refine(m.stars, answer.wcs, index_stars(files), shape)
+        except (NotSolved, NoSolverIndex):
+            return refine(m.stars, answer.wcs, answer.stars, shape)
+
+    def _inputs(self, m: Measured) -> str:
+        """Everything that another attempt could depend on."""
+        files = [
+            f"{path.name} {path.stat().st_size}"
+            for folder in self.solving.index_folders
+            for path in sorted(folder.glob("index-*.fits"))
+        ]
+        made_from = str(m.file.header.get(provenance.KEYWORD))
+        # nova.astrometry.net counts its own failures; a changed setting asks it again.
+        return provenance.fingerprint(
+            versions.SOLVED, made_from, str(self.solving.nova), str(m.frame.doubts), *files
+        )
+
+
+def _told(result: Solution | NotSolved) -> str:
+    if isinstance(result, NotSolved):
+        return str(result)
+    return f"{result.n_matched} stars, {result.residual_arcsec:.2f}″ RMS"
+
+
+def _read(path: Path) -> dict[str, dict[str, str]]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
