@@ -20,8 +20,9 @@ def materialized(summary: Summary) -> dg.MaterializeResult[None]:
     """Numbers, table and thumbnail as metadata; judgements as check results."""
     metadata: dict[str, dg.MetadataValue] = {}
     if summary.picture_png:
-        encoded = base64.b64encode(summary.picture_png).decode()
-        metadata["picture"] = dg.MetadataValue.md(f"![picture](data:image/png;base64,{encoded})")
+        metadata["picture"] = _picture(summary.picture_png)
+    for name, picture_png in summary.more_pictures_png.items():
+        metadata[f"picture_{name}"] = _picture(picture_png)
     metadata |= {name: _value(figure) for name, figure in summary.figures.items()}
     metadata["path"] = dg.MetadataValue.path(str(summary.path))
     if summary.rows is not None and len(summary.rows):
@@ -42,6 +43,11 @@ def materialized(summary: Summary) -> dg.MaterializeResult[None]:
             for judgement in summary.judgements
         ],
     )
+
+
+def _picture(png: bytes) -> dg.MetadataValue:
+    encoded = base64.b64encode(png).decode()
+    return dg.MetadataValue.md(f"![picture](data:image/png;base64,{encoded})")
 
 
 def _table(rows: "pd.DataFrame") -> dg.TableMetadataValue:

@@ -30,7 +30,8 @@ from astro_assets.imaging.stars import find_stars
 _MIN_STARS = 5
 _MIN_SNR = 10.0
 _APERTURE_FWHM = 1.0
-_RING_FWHM = (4.0, 6.0)
+_RING_FWHM = (3.0, 4.5)
+"""Close by, for the nebula's knots; what it holds of the star it holds in both bands alike."""
 _CLIP_SIGMA = 3.5
 _ROUNDS = 10
 _MOST_LINE_SHARE = 0.5
@@ -121,7 +122,10 @@ def line_emission(narrow: Band, broad: Band, line_share: float = 0.0) -> LineEmi
         images[name], share = convolve(images[name], hidden[name], weights)
         variance[name] = _variance_after(variance[name], share, weights)
     both_hidden = hidden["narrow"] | hidden["broad"]
-    scale = fit_scale(images["narrow"], images["broad"], both_hidden, stars["broad"], noise_e)
+    widest_px = max((psf.widest_px for psf in psfs.values() if psf is not None), default=0.0)
+    scale = fit_scale(
+        images["narrow"], images["broad"], both_hidden, stars["broad"], noise_e, widest_px
+    )
     kept = 1 - scale.value * line_share
     if kept < _MOST_LINE_SHARE:
         raise Unusable(
@@ -146,6 +150,7 @@ def fit_scale(
     hidden: NDArray[np.bool_],
     stars: pd.DataFrame,
     noise_e: dict[str, float],
+    fwhm_px: float = 0.0,
 ) -> Scale:
     """Narrow over broad of the stars: a clipped mean, weighted by noise and by the stars' own
     scatter of colours.
@@ -156,6 +161,7 @@ def fit_scale(
     hidden : (ny, nx) bool, pixels not to look at
     stars : of the broad band, as `stars.find_stars` gives them
     noise_e : of one pixel in ``narrow`` and ``broad``
+    fwhm_px : of the stars in the images, where it is more than the table's
 
     Raises
     ------
@@ -163,7 +169,7 @@ def fit_scale(
     """
     good = stars[~stars["saturated"] & (stars["snr"] >= _MIN_SNR)]
     if len(good):
-        fwhm_px = float(good["fwhm_px"].median())
+        fwhm_px = max(fwhm_px, float(good["fwhm_px"].median()))
         x, y = good["x"].to_numpy(), good["y"].to_numpy()
         top, top_error = _fluxes(narrow, hidden, x, y, fwhm_px, noise_e["narrow"])
         base, base_error = _fluxes(broad, hidden, x, y, fwhm_px, noise_e["broad"])

@@ -24,6 +24,8 @@ _RING_FWHM = (4.0, 6.0)
 _ALIKE = 0.015
 """Profiles whose half-light ellipses differ by less than this share need no matching."""
 _BETAS = (1.5, 20.0)
+_PEDESTAL = 0.05
+"""of the peak: what a nebula's curvature leaves below the stars"""
 _KERNEL_FWHM = 6.0
 _SMOOTHNESS = 1e-7
 _MIN_GOOD = 0.5
@@ -141,19 +143,23 @@ def _fit(
     peak = float(np.median(value[inside])) if inside.any() else float(value.max())
 
     def off(parameters: NDArray[np.float64]) -> NDArray[np.float64]:
-        height, a, b, c, beta = parameters
+        height, a, b, c, beta, level = parameters
         # A Cholesky root of the inverse ellipse: no parameters make it anything but an ellipse.
         r2 = (a * dx + c * dy) ** 2 + (b * dy) ** 2
-        return np.asarray(height * (1 + (2 ** (1 / beta) - 1) * r2) ** -beta - value / peak)
+        profile = height * (1 + (2 ** (1 / beta) - 1) * r2) ** -beta
+        return np.asarray(profile + level - value / peak)
 
     fit = least_squares(
         off,
-        [1.0, 2 / fwhm_px, 2 / fwhm_px, 0.0, 3.5],
-        bounds=([0.3, 0.02, 0.02, -2.0, _BETAS[0]], [3.0, 4.0, 4.0, 2.0, _BETAS[1]]),
+        [1.0, 2 / fwhm_px, 2 / fwhm_px, 0.0, 3.5, 0.0],
+        bounds=(
+            [0.3, 0.02, 0.02, -2.0, _BETAS[0], -_PEDESTAL],
+            [3.0, 4.0, 4.0, 2.0, _BETAS[1], _PEDESTAL],
+        ),
         loss="soft_l1",
         f_scale=0.02,
     )
-    _, a, b, c, beta = fit.x
+    _, a, b, c, beta, _ = fit.x
     ellipse = np.linalg.inv(np.array([[a * a, a * c], [a * c, b * b + c * c]]))
     return Psf(float(ellipse[0, 0]), float(ellipse[1, 1]), float(ellipse[0, 1]), float(beta))
 

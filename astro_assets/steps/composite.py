@@ -20,7 +20,7 @@ from astro_assets.imaging.nearest import nearest
 from astro_assets.imaging.stack import Layer, stack
 from astro_assets.imaging.warp import warp
 from astro_assets.settings import GridWish
-from astro_assets.steps import colour, provenance
+from astro_assets.steps import colour, continuum, provenance
 from astro_assets.steps.gridding import grid_of, wish_for
 from astro_assets.steps.inventory import COMPOSITE_STATE, stacks, targets
 from astro_assets.steps.scratch import put_aside
@@ -80,11 +80,18 @@ def compose_target(
     for channel, members in by_channel.items():
         _combine(folder / f"{channel}.fits", channel, members, grid, target, digest)
     picture = colour.write_picture(folder, target, index_folders)
+    lines = continuum.write_lines(folder, target, digest)
     nights = sorted({s["night"] for s in sessions})
     used = sorted({f"{s['source']}/{s['session']}" for s in sessions})
     write_json(
         folder / COMPOSITE_STATE,
-        {"target": target, "sessions": used, "nights": nights, "digest": digest},
+        {
+            "target": target,
+            "sessions": used,
+            "nights": nights,
+            "lines": dict(lines.figures),
+            "digest": digest,
+        },
     )
     exposure_s = sum(float(i.header.get("TOTALEXP", 0.0)) for i in inputs)
     return Summary(
@@ -94,10 +101,12 @@ def compose_target(
             "channels": ", ".join(sorted(by_channel)),
             "exposure_s": exposure_s,
             **picture.figures,
+            **lines.figures,
         },
         digest=digest,
         path=folder,
         picture_png=picture.thumbnail_png,
+        more_pictures_png=lines.pictures_png,
         remarks=picture.remarks,
     )
 

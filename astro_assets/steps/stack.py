@@ -24,7 +24,7 @@ from astro_assets.imaging.stack import Layer, Stacked, stack
 from astro_assets.imaging.stars import find_stars, seeing
 from astro_assets.imaging.warp import EXCLUDED, Warped, warp
 from astro_assets.settings import GridWish, Solving
-from astro_assets.steps import colour, provenance, solve, versions
+from astro_assets.steps import colour, continuum, provenance, solve, versions
 from astro_assets.steps.catalogue import index_choices, index_stars
 from astro_assets.steps.gridding import grid_of, wish_for
 from astro_assets.steps.inventory import STACK_STATE
@@ -76,6 +76,7 @@ def stack_session(
         stale.unlink()
     made = _stack_filters(lights, folder, digest, solving, wish) if lights else {}
     picture = colour.write_picture(folder, session, solving.index_folders) if made else None
+    lines = continuum.write_lines(folder, session, digest)
     state = {
         "source": source,
         "session": session,
@@ -83,6 +84,7 @@ def stack_session(
         "night": session[:10],
         "frames": len(lights),
         "filters": sorted(made),
+        "lines": dict(lines.figures),
         "digest": digest,
     }
     write_json(folder / STACK_STATE, state)
@@ -94,10 +96,12 @@ def stack_session(
             **{f"outlier_pixels_{name}": sum(s.rejected) for name, s in made.items()},
             **{f"bayer_{name}": s.method for name, s in made.items() if s.method},
             **(picture.figures if picture else {}),
+            **lines.figures,
         },
         digest=digest,
         path=folder,
         picture_png=picture.thumbnail_png if picture else None,
+        more_pictures_png=lines.pictures_png,
         remarks=picture.remarks if picture else (),
     )
 

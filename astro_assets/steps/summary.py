@@ -25,6 +25,7 @@ class Summary:
     figures : numbers and short texts by name, with units in the names
     digest : changes when, and only when, the product's content does
     picture_png : a thumbnail
+    more_pictures_png : further ones, by name
     rows : a table of at most some dozens of rows
     unusable : a sentence for each file that was set aside and that somebody should look at
     remarks : a sentence for each file that its owner may want to mend; it is used as it is
@@ -34,6 +35,7 @@ class Summary:
     digest: str
     path: Path
     picture_png: bytes | None = None
+    more_pictures_png: Mapping[str, bytes] = field(default_factory=dict)
     rows: "pd.DataFrame | None" = None
     judgements: tuple[Judgement, ...] = field(default_factory=tuple)
     unusable: tuple[str, ...] = ()
