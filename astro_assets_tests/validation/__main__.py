@@ -21,7 +21,7 @@ from astro_assets_tests.proofs.page import table, write_page
 from astro_assets_tests.validation.line import Line
 
 SEEDS = (1, 2, 3, 4, 5)
-_NO_SUBJECTS = {"__main__", "line", "peers"}
+_NO_SUBJECTS = {"__main__", "line", "peers", "siril", "swarp"}
 _HEADINGS = ("Stage", "Data", "Reference", "Its figure", "Ours", "Required", "Holds")
 
 
