@@ -116,7 +116,13 @@ def _session_assets(
         return _run(
             context,
             lambda: solve_session(
-                store, name, context.partition_key, settings.limits, settings.solving, _log(context)
+                store,
+                name,
+                context.partition_key,
+                settings.limits,
+                settings.solving,
+                _log(context),
+                settings.nova_key,
             ),
         )
 
@@ -135,7 +141,12 @@ def _session_assets(
         return _run(
             context,
             lambda: stack_session(
-                store, name, context.partition_key, settings.solving, settings.grids
+                store,
+                name,
+                context.partition_key,
+                settings.solving,
+                settings.grids,
+                recipe.gradient_order,
             ),
         )
 

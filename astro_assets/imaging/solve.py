@@ -17,6 +17,8 @@ from astro_assets.imaging.catalogue import CatalogueStars
 from astro_assets.imaging.match import common_shift, nearest_pairs
 from astro_assets.imaging.wcs_fit import Pairs, fit_wcs, residuals_arcsec, scale_arcsec, to_pixels
 
+INDEX_BAND = "V_T"
+"""of the magnitudes in the index files"""
 _MIN_STARS = 5
 _MIN_MATCHES = 6
 _SCALE_TOLERANCE = 0.2
@@ -56,7 +58,7 @@ class Solution:
     n_matched: int
     matches: pd.DataFrame
     scale_arcsec: float
-    band: str = "V_T"
+    band: str = INDEX_BAND
 
 
 def solve(

@@ -94,6 +94,12 @@ class Settings(BaseModel):
     def active_sources(self) -> tuple[SourceSettings, ...]:
         return tuple(source for source in self.sources if source.enabled)
 
+    @property
+    def nova_key(self) -> str | None:
+        """The API key of nova.astrometry.net, where it is asked. Raises `SettingsError`."""
+        nova = self.solving.nova
+        return None if nova is None else self.secrets.of(nova.key_env, "solving.nova.key_env")
+
     def source(self, name: str) -> SourceSettings:
         """The source of that name. Raises `SettingsError` with the names there are."""
         for source in self.sources:

@@ -53,6 +53,8 @@ class BaseSource(Strict):
     """calibrated frames keep the variance of each pixel"""
     site: SourceSite | None = None
     """without, telescopes on one's own network stand at ``[site]``"""
+    gradient: Literal["keep", "plane", "curved"] | None = None
+    """what is taken off the sky of each frame before stacking; without, as its kind needs it"""
 
 
 class _Login(BaseSource):

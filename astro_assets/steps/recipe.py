@@ -25,6 +25,8 @@ class Recipe:
         ceiling divided by the flat, so theirs is taken 15 % lower
     required_masters : a frame for which one of these is missing is not calibrated
     variance_plane : calibrated frames keep their variance
+    gradient_order : of the surface that is taken off the sky before stacking: 0 none, 1 a plane,
+        2 with a bend
     """
 
     arrives_calibrated: bool = False
@@ -35,6 +37,7 @@ class Recipe:
     required_masters: tuple[Literal["bias", "dark", "flat"], ...] = ()
     variance_plane: bool = False
     place: Place | None = None
+    gradient_order: int = 0
 
 
 _CEILING = 65535.0
@@ -42,9 +45,9 @@ _FLATTENED_CEILING = 0.85 * _CEILING
 
 RECIPES: Mapping[str, Recipe] = {
     "itelescope": Recipe(arrives_calibrated=True, saturation_adu=_FLATTENED_CEILING),
-    "vespera": Recipe(),
-    "dwarf": Recipe(),
-    "seestar": Recipe(),
+    "vespera": Recipe(gradient_order=1),
+    "dwarf": Recipe(gradient_order=1),
+    "seestar": Recipe(gradient_order=1),
     "telescope_org": Recipe(
         arrives_calibrated=True,
         overscan_top_px=32,
@@ -58,6 +61,7 @@ RECIPES: Mapping[str, Recipe] = {
 """by kind, as its settings are unless somebody changes them"""
 
 
+_GRADIENT_ORDERS = {"keep": 0, "plane": 1, "curved": 2}
 _AT_HOME = ("vespera", "dwarf", "seestar", "pi")
 """kinds that stand where their owner counts the nights, unless their settings say otherwise"""
 
@@ -68,6 +72,8 @@ def recipe_of(source: SourceSettings, home: Site | None = None) -> Recipe:
     home : the observer's own site
     """
     recipe = _recipe_of(source)
+    if source.gradient is not None:
+        recipe = replace(recipe, gradient_order=_GRADIENT_ORDERS[source.gradient])
     if source.site is not None:
         stated = source.site
         place = Place(stated.latitude_deg, stated.longitude_deg, stated.elevation_m, stated.name)

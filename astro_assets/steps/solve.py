@@ -151,7 +151,7 @@ def _write(
         if value is not None and np.isfinite(value):
             header[keyword] = (
                 value,
-                "[mag] V_T, of 1 e-/s" if keyword == "MAGZP" else "[mag] V_T, 5 sigma",
+                f"[mag] {solution.band}, " + ("of 1 e-/s" if keyword == "MAGZP" else "5 sigma"),
             )
     stamp = provenance.fingerprint(versions.SOLVED, str(header.get(provenance.KEYWORD)))
     provenance.stamp(header, "solved", stamp)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from astro_assets.errors import NoSolverIndex, NotSolved
-from astro_assets.imaging.solve import Hint, Solution, refine, solve
+from astro_assets.imaging.solve import INDEX_BAND, Hint, Solution, refine, solve
 from astro_assets.settings import Solving
 from astro_assets.steps import provenance, versions
 from astro_assets.steps.catalogue import index_choices, index_stars, open_solver
@@ -75,12 +75,27 @@ class SessionSolver:
         write_json(self.folder / UNSOLVED, self._failed)
         if no_index is not None and last is None:
             raise no_index
-        if self._gaia is None:
-            return results
-        return [
-            self._gaia.applied(s, m) if isinstance(s, Solution) else s
+        return results if self._gaia is None else self._with_gaia(self._gaia, results, measured)
+
+    def _with_gaia(
+        self,
+        gaia: GaiaMagnitudes,
+        results: list[Solution | NotSolved],
+        measured: Sequence[Measured],
+    ) -> list[Solution | NotSolved]:
+        """All with Gaia's magnitudes, or none: frames are compared with one another."""
+        found = [
+            gaia.applied(s, m) if isinstance(s, Solution) else s
             for s, m in zip(results, measured, strict=True)
         ]
+        without = [s for s in found if isinstance(s, Solution) and s.band == INDEX_BAND]
+        if not without:
+            return found
+        self.log(
+            f"{len(without)} of {len(found)} frames have too few of Gaia's stars, or none: all "
+            "zero points are by the index files' magnitudes"
+        )
+        return results
 
     def _solve_one(self, m: Measured, last: Solution | None) -> Solution | NotSolved:
         shape = (m.file.image.shape[0], m.file.image.shape[1])

@@ -3,7 +3,7 @@
 import math
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from astro_assets.frame import mosaic_key
 from astro_assets.imaging.background import background
 from astro_assets.imaging.bayer import DEBAYERED_NOISE, cells_of, debayer
 from astro_assets.imaging.drizzle import Mosaic
+from astro_assets.imaging.gradient import Gradient
 from astro_assets.imaging.grid import Grid
 from astro_assets.imaging.photometry import limiting_magnitude, zero_point
 from astro_assets.imaging.solve import refine
@@ -26,6 +27,7 @@ from astro_assets.imaging.warp import EXCLUDED, Warped, warp
 from astro_assets.settings import GridWish, Solving
 from astro_assets.steps import colour, continuum, provenance, solve, versions
 from astro_assets.steps.catalogue import index_choices, index_stars
+from astro_assets.steps.flatten import flattened, sentence
 from astro_assets.steps.gridding import grid_of, wish_for
 from astro_assets.steps.inventory import STACK_STATE
 from astro_assets.steps.pool import map_frames
@@ -42,6 +44,8 @@ class _Light:
 
     path: Path
     header: fits.Header
+    gradient_order: int = 0
+    gradients: list[Gradient] = field(default_factory=list)
 
     @property
     def wcs(self) -> WCS:
@@ -51,25 +55,42 @@ class _Light:
     def shape(self) -> tuple[int, int]:
         return self.header["NAXIS2"], self.header["NAXIS1"]
 
+    def pixels(self) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Image and mask, without the sky's gradient where that is wished for."""
+        file = read_image(self.path)
+        mask = file.mask if file.mask is not None else np.zeros(file.image.shape, np.uint8)
+        bayer = "BAYERPAT" in self.header
+        image, found = flattened(file.image, mask, self.gradient_order, bayer=bayer)
+        self.gradients.extend(found)
+        return image, mask
+
 
 def stack_session(
-    store: Store, source: str, session: str, solving: Solving, grids: Sequence[GridWish] = ()
+    store: Store,
+    source: str,
+    session: str,
+    solving: Solving,
+    grids: Sequence[GridWish] = (),
+    gradient_order: int = 0,
 ) -> Summary:
     """Lay a session's accepted frames onto one grid and combine them, filter by filter.
 
     With no accepted frame there is no image, and ``stack.json`` says so.
+
+    gradient_order : of the surface that is taken off each frame's sky; 0 takes off none
     """
     target = mosaic_key(session.split("_")[1])
     wish = wish_for(target, grids)
     folder = store.stacks(source, session)
     folder.mkdir(parents=True, exist_ok=True)
     lights = [
-        _Light(path, fits.getheader(path))
+        _Light(path, fits.getheader(path), gradient_order)
         for path in solve.accepted_files(store.solved(source, session))
     ]
     digest = provenance.fingerprint(
         versions.STACK,
         *([wish.model_dump_json()] if wish else []),
+        *([f"gradient {gradient_order}"] if gradient_order else []),
         *(str(light.header.get(provenance.KEYWORD)) for light in lights),
     )
     for stale in folder.glob("*.fits"):
@@ -154,26 +175,24 @@ def _stack_channels(
 
 
 def _layer(light: _Light, grid: Grid, scale: float, scratch: str) -> Layer:
-    file = read_image(light.path)
-    mask = file.mask if file.mask is not None else np.zeros(file.image.shape, np.uint8)
-    sky = background(file.image, mask)
+    image, mask = light.pixels()
+    sky = background(image, mask)
     return _put_aside(
-        warp(file.image, mask, light.wcs, grid), sky.median_e, sky.rms_e, light, scale, scratch
+        warp(image, mask, light.wcs, grid), sky.median_e, sky.rms_e, light, scale, scratch
     )
 
 
 def _bayer_layers(light: _Light, grid: Grid, scale: float, scratch: str) -> dict[str, Layer]:
     """A layer for each colour, debayered, with the raw pixels for the drizzle beside it."""
-    file = read_image(light.path)
-    mask = file.mask if file.mask is not None else np.zeros(file.image.shape, np.uint8)
+    image, mask = light.pixels()
     pattern = light.header["BAYERPAT"]
-    raw = np.where((mask & EXCLUDED) == 0, file.image, np.float32(np.nan))
+    raw = np.where((mask & EXCLUDED) == 0, image, np.float32(np.nan))
     pixels = put_aside(Path(f"{scratch}.raw"), raw)
-    rgb, masks = debayer(file.image, mask, pattern)
+    rgb, masks = debayer(image, mask, pattern)
     layers = {}
     for index, name in enumerate(BAYER_CHANNELS):
         cells = cells_of(pattern, name)
-        skies = [background(file.image[y::2, x::2], mask[y::2, x::2]) for y, x in cells]
+        skies = [background(image[y::2, x::2], mask[y::2, x::2]) for y, x in cells]
         level_e = float(np.mean([sky.median_e for sky in skies]))
         rms_e = float(np.mean([sky.rms_e for sky in skies]))
         mosaic = Mosaic(pixels, light.wcs, cells, rms_e)
@@ -237,6 +256,8 @@ def _header(
         header["DATE-OBS"] = (min(starts), "UTC, start of the first frame")
     for light in lights:
         provenance.note(header, f"frame {light.path.stem}")
+        if light.gradients:
+            provenance.note(header, sentence(light.path.stem, light.gradients))
     return header
 
 

@@ -62,7 +62,8 @@ def frame(filter_name: str) -> tuple[Solution, Any]:
         table[f"phot_{band.split()[1].lower()}_mean_mag"])  # fmt: skip
     x, y = wcs().all_world2pix(table["ra"], table["dec"], 0)
     flux_e = EXPOSURE_S * 10 ** (0.4 * (zero_mag - np.asarray(mag)))
-    stars = pd.DataFrame({"x": x, "y": y, "flux_e": flux_e, "snr": 100.0, "saturated": False})
+    stars = pd.DataFrame({"x": x, "y": y, "flux_e": flux_e, "snr": 100.0, "saturated": False,
+                          "missing": 0.0})  # fmt: skip
     solution = Solution(wcs(), 0.1, 20, pd.DataFrame({"star": [0], "mag": [9.0]}), SCALE_ARCSEC)
     image = np.zeros((600, 800), np.float32)
     return solution, SimpleNamespace(
