@@ -81,14 +81,12 @@ def _took(
     shot: Shot, folder: NightFolder, hands: Hands, clock: Clock, say: Callable[[str], None]
 ) -> bool:
     for _ in range(_TRIES):
-        sequence = folder.next_sequence()
         try:
-            taken = hands.expose(shot, folder.part(sequence))
+            taken = hands.expose(shot, folder.part())
         except CameraFailed as error:
             say(str(error))
             time.sleep(hands.pause_s())
             continue
-        for file in taken.files:
-            folder.publish(file, _NAMES[shot.image_type], clock.now_utc(), sequence, taken.facts)
+        folder.publish(taken.files, _NAMES[shot.image_type], clock.now_utc(), taken.facts)
         return True
     return False

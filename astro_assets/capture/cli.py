@@ -10,21 +10,25 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import click
 
 from astro_assets import __version__
+from astro_assets.capture.clock import BUILT_UTC, Clock, wait_until_set
 from astro_assets.capture.config import Config, read_config
 from astro_assets.capture.lock import holder
 from astro_assets.capture.plan import Plan, own_plan, read_plan
-from astro_assets.capture.status import iso, read_status
+from astro_assets.capture.status import Phase, iso, read_status
 from astro_assets.errors import AstroAssetsError, NothingToDo
+from astro_assets.files import write_text
 
 CONFIG_VARIABLE = "ASTRO_CAPTURE_CONFIG"
+_PLAN_ENDING = ".plan.json"
 _ARMED_WITHIN_S = 15.0
 _STOPPED_WITHIN_S = 30.0
+_CLOCK_PATIENCE_S = 6 * 3600.0
 
 log = logging.getLogger("astro-capture")
 
@@ -70,14 +74,22 @@ def _config(file: Path) -> Config:
 @click.option("--speed", default=1.0, help="For rehearsals: so many times as fast.")
 @click.pass_obj
 def run(config_file: Path, plan_file: Path | None, speed: float) -> None:
-    """Take tonight's pictures; without a plan, by the configuration's own place."""
-    from astro_assets.capture.supervise import supervise
+    """Take tonight's pictures; without a plan, by the configuration's own place.
+
+    Ends with status 3 when it was stopped, or when there is nothing to do.
+    """
+    from astro_assets.capture.supervise import STOPPED, supervise
 
     config = _config(config_file)
-    file = (plan_file or _write_own_plan(config)).absolute()
-    read_plan(file)
-    words = [str(config_file), str(file), repr(speed), repr(time.time())]
-    sys.exit(supervise(config.save, words, log.info, speed))
+    try:
+        file = (plan_file or _write_own_plan(config)).absolute()
+        read_plan(file)
+        words = [str(config_file), str(file), repr(speed), repr(time.time())]
+        sys.exit(supervise(config.save, words, log.info, speed))
+    except NothingToDo as error:
+        # No fault: whoever restarts what has failed must not begin it again.
+        click.echo(f"astro-capture: {error}", err=True)
+        sys.exit(STOPPED)
 
 
 @main.command()
@@ -89,8 +101,6 @@ def arm(config_file: Path, plan_file: Path, speed: float) -> None:
 
     Prints a line of JSON with the night and its state.
     """
-    from astro_assets.capture.detach import start_detached
-
     config = _config(config_file)
     plan = read_plan(plan_file)
     if speed == 1 and datetime.now(UTC) >= plan.dawn_utc:
@@ -98,13 +108,35 @@ def arm(config_file: Path, plan_file: Path, speed: float) -> None:
             f"the night of {plan.night} ended at {plan.dawn_utc:%Y-%m-%d %H:%M} UTC: "
             "arm the next one"
         )
-    state = "already armed" if _busy_with(config, plan) else "armed"
-    if state == "armed":
-        words = ["--config", str(config_file), "run", "--plan", str(plan_file.absolute())]
-        unit = f"capture-{_unit_part(config.camera.name)}-{plan.night}"
-        start_detached([*words, "--speed", repr(speed)], unit, config.save / f"{plan.night}.log")
-        _wait_for(lambda: _busy_with(config, plan), _ARMED_WITHIN_S, "the capture did not start")
+    state = "already armed"
+    if not _busy_with(config, plan):
+        # Beside the frames, where `resume` finds it.
+        own = _plan_file(config, plan.night)
+        write_text(own, plan_file.read_text(encoding="utf-8"))
+        _start(config, plan, own, speed)
+        state = "armed"
     click.echo(json.dumps({"night": plan.night.isoformat(), "state": state}))
+
+
+@main.command()
+@click.pass_obj
+def resume(config_file: Path) -> None:
+    """Go on with the armed night after a power cut: for the start of this machine."""
+    config = _config(config_file)
+    plans = sorted(config.save.glob(f"*{_PLAN_ENDING}")) if config.save.is_dir() else []
+    if not plans:
+        click.echo("no night was ever armed: nothing to go on with")
+        return
+    plan = read_plan(plans[-1])
+    told = read_status(config.save / plan.night.isoformat()) or {}
+    # A clock that is not set yet shows an early time: the night waits for it by itself.
+    if datetime.now(UTC) >= plan.dawn_utc or told.get("phase") in (Phase.DONE, Phase.STOPPED):
+        click.echo(f"the night of {plan.night} is over: nothing to go on with")
+    elif _busy_with(config, plan):
+        click.echo(f"the night of {plan.night} is under way already")
+    else:
+        _start(config, plan, plans[-1], 1.0)
+        click.echo(f"the night of {plan.night} goes on")
 
 
 @main.command()
@@ -211,19 +243,39 @@ def _take(config: Config, series: object) -> None:
         sys.exit(1)
 
 
+def _start(config: Config, plan: Plan, file: Path, speed: float) -> None:
+    """Start a plan's night for good and wait until it is under way."""
+    from astro_assets.capture.detach import start_detached
+
+    words = ["--config", str(config.file), "run", "--plan", str(file), "--speed", repr(speed)]
+    unit = f"capture-{_unit_part(config.camera.name)}-{plan.night}"
+    start_detached(words, unit, config.save / f"{plan.night}.log")
+    _wait_for(lambda: _busy_with(config, plan), _ARMED_WITHIN_S, "the capture did not start")
+
+
+def _plan_file(config: Config, night: date) -> Path:
+    return config.save / f"{night}{_PLAN_ENDING}"
+
+
 def _write_own_plan(config: Config) -> Path:
     """Tonight's plan beside the frames, so that a restart goes on with the same night."""
+    # Which night it is, a clock that is not set cannot say.
+    wait_until_set(Clock(), BUILT_UTC, _CLOCK_PATIENCE_S, _slept)
     plan = own_plan(config, datetime.now(UTC))
-    file = config.save / f"{plan.night}.plan.json"
-    config.save.mkdir(parents=True, exist_ok=True)
+    file = _plan_file(config, plan.night)
     content = {
         "night": plan.night.isoformat(),
         "dusk_utc": iso(plan.dusk_utc),
         "dawn_utc": iso(plan.dawn_utc),
         "created_utc": iso(plan.created_utc),
     }
-    file.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    write_text(file, json.dumps(content, indent=1))
     return file
+
+
+def _slept(seconds: float) -> bool:
+    time.sleep(seconds)
+    return False
 
 
 def _busy_with(config: Config, plan: Plan) -> bool:

@@ -3,30 +3,31 @@
 What belongs here: what lies in `<captures>/<night>/` and how a frame gets there. What does not:
 what is in a frame (`header`, cameras), when it may go (`retention`).
 
-A frame appears in this order: part file, fsync, hash, rename without replacing, folder synced, a
-line in `manifest.jsonl`, synced. A kill between any two leaves a part (removed at the next start)
-or a whole frame without its line (adopted at the next start).
+A frame appears in this order: part file, fsync, rename without replacing, folder synced, a line in
+`manifest.jsonl`, synced; then its number is written down as used. A kill between any two leaves a
+part (removed at the next start) or a whole frame without its line (adopted at the next start).
+A number is taken when a frame appears, not when its exposure begins: none is left out.
 """
 
 import errno
-import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from astro_assets.errors import StorageFailed
+from astro_assets.files import make_folder, publish, sha256_of, sync_folder, write_text
 
 MANIFEST = "manifest.jsonl"
 PARTS = ".parts"
 SEQUENCE = ".sequence"
 SIDECAR = ".json"
 _NAME = re.compile(r"(?:[a-z]+)-\d{8}T\d{6}Z-(\d{6,})\.[A-Za-z0-9]+$")
-_CHUNK = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,61 +40,59 @@ class Published:
 
 
 class NightFolder:
-    """The frames of one night. Only one process writes to it (`lock`)."""
+    """The frames of one night. Only one process writes to it (`lock`). Open it first."""
 
     def __init__(self, captures: Path, night: str) -> None:
         self.captures = captures
         self.folder = captures / night
         self.parts = self.folder / PARTS
+        self._used = 0
+        """the highest number that a frame of this camera has had"""
 
     def open(self) -> None:
         """Make the folder, drop unfinished parts, adopt whole frames that lack their line."""
         with storage(self.folder):
-            self.parts.mkdir(parents=True, exist_ok=True)
+            make_folder(self.parts)
             for part in self.parts.iterdir():
                 part.unlink()
             self._mend_last_line()
             known = set(self.lines())
-            for frame in self._frames():
+            frames = list(self._frames())
+            self._drop_lone_sidecars({*known, *(frame.name for frame in frames)})
+            for frame in frames:
                 if frame.name not in known:
                     self._append(frame, _sidecar_facts(frame))
+            # It does not depend on the clock, which may jump back, nor on frames, which may go.
+            self._used = max(_number(self.captures / SEQUENCE), self._highest())
 
-    def next_sequence(self) -> int:
-        """A number that no frame of this camera has had, on stable storage before it is used.
-
-        It does not depend on the clock, which may jump back.
-        """
-        file = self.captures / SEQUENCE
-        with storage(self.captures):
-            self.captures.mkdir(parents=True, exist_ok=True)
-            number = max(_number(file), self._highest()) + 1
-            _write_synced(file, f"{number}\n".encode())
-        return number
-
-    def part(self, sequence: int) -> Path:
+    def part(self) -> Path:
         """Where the worker writes a frame before it is whole, without its ending."""
-        return self.parts / f"{sequence:06d}"
+        return self.parts / "frame"
 
     def publish(
-        self, part: Path, kind: str, moment_utc: datetime, sequence: int, facts: Mapping[str, str]
-    ) -> Published:
-        """Let a finished part appear under its name, then write its line.
+        self, parts: Sequence[Path], kind: str, moment_utc: datetime, facts: Mapping[str, str]
+    ) -> list[Published]:
+        """Let an exposure's finished parts appear under one number, and write their lines.
 
         Raises
         ------
         StorageFailed : the card does not take it
         """
-        name = f"{kind}-{moment_utc:%Y%m%dT%H%M%S}Z-{sequence:06d}{part.suffix}"
-        target = self.folder / name
-        with storage(target):
-            _sync(part)
-            if part.suffix.lower() != ".fits":
-                content = json.dumps(dict(facts), indent=1, sort_keys=True).encode()
-                _write_synced(Path(f"{target}{SIDECAR}"), content)
-            os.link(part, target)  # fails where the name is taken
-            part.unlink()
-            _sync_folder(self.folder)
-            return self._append(target, facts)
+        number = self._used + 1
+        published = []
+        for part in parts:
+            name = f"{kind}-{moment_utc:%Y%m%dT%H%M%S}Z-{number:06d}{part.suffix}"
+            target = self.folder / name
+            with storage(target):
+                if part.suffix.lower() != ".fits":
+                    sidecar = json.dumps(dict(facts), indent=1, sort_keys=True)
+                    write_text(Path(f"{target}{SIDECAR}"), sidecar)
+                publish(part, target, replace=False)
+                self._used = number
+                published.append(self._append(target, facts))
+        with storage(self.captures):
+            write_text(self.captures / SEQUENCE, f"{number}\n")
+        return published
 
     def lines(self) -> dict[str, dict[str, Any]]:
         """The manifest by file; a cut last line is none."""
@@ -111,8 +110,7 @@ class NightFolder:
         return found
 
     def _append(self, frame: Path, facts: Mapping[str, str]) -> Published:
-        sha256 = _sha256(frame)
-        size = frame.stat().st_size
+        sha256, size = sha256_of(frame), frame.stat().st_size
         entry = {
             "file": frame.name,
             "size": size,
@@ -120,14 +118,21 @@ class NightFolder:
             "time": facts.get("DATE-OBS", ""),
             "facts": dict(facts),
         }
-        line = json.dumps(entry, sort_keys=True) + "\n"
-        new = not (self.folder / MANIFEST).exists()
-        with (self.folder / MANIFEST).open("ab") as file:
-            file.write(line.encode())
-            file.flush()
-            os.fsync(file.fileno())
+        manifest = self.folder / MANIFEST
+        new = not manifest.exists()
+        with manifest.open("ab") as file:
+            length = file.tell()
+            try:
+                file.write((json.dumps(entry, sort_keys=True) + "\n").encode())
+                file.flush()
+                os.fsync(file.fileno())
+            except OSError:
+                # Half a line would spoil the next one too; the frame is adopted at the next start.
+                with suppress(OSError):
+                    os.truncate(manifest, length)
+                raise
         if new:
-            _sync_folder(self.folder)
+            sync_folder(self.folder)
         return Published(frame, size, sha256)
 
     def _mend_last_line(self) -> None:
@@ -141,6 +146,12 @@ class NightFolder:
             with manifest.open("r+b") as file:
                 file.truncate(len(whole))
                 os.fsync(file.fileno())
+
+    def _drop_lone_sidecars(self, frames: set[str]) -> None:
+        """Those that a kill has left without their frame."""
+        for sidecar in self.folder.glob(f"*{SIDECAR}"):
+            if _NAME.match(sidecar.stem) and sidecar.stem not in frames:
+                sidecar.unlink()
 
     def _frames(self) -> Iterator[Path]:
         for path in sorted(self.folder.iterdir()):
@@ -189,31 +200,3 @@ def _number(file: Path) -> int:
         return int(file.read_text(encoding="ascii"))
     except (FileNotFoundError, ValueError):
         return 0
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _write_synced(path: Path, content: bytes) -> None:
-    part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-    _sync_folder(path.parent)
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

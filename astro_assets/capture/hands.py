@@ -19,6 +19,7 @@ from typing import Any
 from astro_assets.capture.cameras.protocol import Shot, Taken
 from astro_assets.capture.clock import Clock
 from astro_assets.capture.config import Config
+from astro_assets.capture.frames import storage
 from astro_assets.capture.usb import reset_camera
 from astro_assets.errors import CameraFailed, StorageFailed
 
@@ -118,9 +119,8 @@ class Hands:
             self._kill()
             raise
         if "storage" in answer:
-            raise StorageFailed(
-                f"{self._config.save} does not take files ({answer['storage']}): look at the card"
-            )
+            with storage(self._config.save):
+                raise OSError(*answer["storage"])
         if "failed" in answer:
             self._kill()
             raise CameraFailed(answer["failed"])

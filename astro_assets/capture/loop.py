@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from astro_assets.capture.cameras.protocol import Shot, Taken
-from astro_assets.capture.clock import Clock
+from astro_assets.capture.clock import Clock, wait_until_set
 from astro_assets.capture.config import Config
 from astro_assets.capture.exposure import Setting, next_setting
 from astro_assets.capture.frames import NightFolder
@@ -27,6 +27,7 @@ _FULL_PAUSE_S = 60.0
 _STORAGE_TRIES = 5
 """so many frames in a row that the card did not take: it is broken, and the night ends cleanly"""
 _FIRST_AUTO_S = 1.0
+_CLOCK_PATIENCE_S = 6 * 3600.0
 
 Stop = Callable[[float], bool]
 """waits for so many real seconds at most; True when it is time to leave"""
@@ -67,9 +68,17 @@ class Night:
         """Take the night's frames.
 
         Returns `DONE` at dawn or after the plan's last hours, `STOPPED` when told to or stuck.
+
+        Raises
+        ------
+        NothingToDo : the clock does not become right
         """
         self.folder.open()
         self.status = replace(self.status, frames=len(self.folder.lines()))
+        wait_until_set(
+            self.clock, self.plan.created_utc, _CLOCK_PATIENCE_S, self._told_of_a_clock_not_set
+        )
+        self._tell(alert="")
         try:
             phase = self._until_dawn()
         finally:
@@ -126,9 +135,8 @@ class Night:
         self._tell(phase=Phase.EXPOSING)
         for attempt in range(_TRIES_PER_FRAME):
             try:
-                sequence = self.folder.next_sequence()
-                taken = self._hands.expose(self._shot(item), self.folder.part(sequence))
-                self._publish(taken, sequence)
+                taken = self._hands.expose(self._shot(item), self.folder.part())
+                self._publish(taken)
             except CameraFailed as error:
                 self._failed(error)
                 pause_s = self._hands.pause_s()
@@ -145,10 +153,9 @@ class Night:
                 return
         self.status = replace(self.status, lost=self.status.lost + 1)
 
-    def _publish(self, taken: Taken, sequence: int) -> None:
+    def _publish(self, taken: Taken) -> None:
         moment_utc = self.clock.now_utc()
-        for file in taken.files:
-            published = self.folder.publish(file, "light", moment_utc, sequence, taken.facts)
+        for published in self.folder.publish(taken.files, "light", moment_utc, taken.facts):
             self.say(f"{published.path.name}: {published.size_bytes / 1e6:.1f} MB")
             self.status = replace(
                 self.status,
@@ -217,6 +224,10 @@ class Night:
         self.say(str(error))
         self.status = self.status.failed(str(error), self.clock.now_utc())
         self._tell()
+
+    def _told_of_a_clock_not_set(self, real_s: float) -> bool:
+        self._tell(alert="the clock is not set: let it reach a time server, or set it")
+        return self.stop(real_s)
 
     def _waited_until(self, moment_utc: datetime) -> bool:
         """Wait, beating; True when told to stop."""

@@ -14,7 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 
-from astro_assets.capture.clock import Clock, wait_until_set
+from astro_assets.capture.clock import Clock
 from astro_assets.capture.config import Config, read_config
 from astro_assets.capture.dies_with_parent import die_with_parent
 from astro_assets.capture.frames import NightFolder
@@ -26,8 +26,6 @@ from astro_assets.capture.supervise import DONE, STOPPED
 from astro_assets.errors import AstroAssetsError, NothingToDo
 
 log = logging.getLogger("astro-capture")
-
-_CLOCK_PATIENCE_S = 6 * 3600.0
 
 
 def main() -> None:
@@ -71,7 +69,6 @@ def _run(
         beat()
         return stop.wait(real_s)
 
-    wait_until_set(clock, plan.created_utc, _CLOCK_PATIENCE_S, waited)
     night = Night(
         config=config,
         plan=plan,

@@ -36,7 +36,7 @@ def main() -> None:
         except CameraFailed as error:
             answer = {"failed": str(error)}
         except OSError as error:
-            answer = {"storage": f"{error.strerror or error}"}
+            answer = {"storage": [error.errno or 0, error.strerror or str(error)]}
         _answer(answers, answer)
         if order["do"] == "close":
             return

@@ -24,10 +24,9 @@ def opened(tmp_path: Path) -> NightFolder:
 
 
 def take(folder: NightFolder, moment: datetime = NOW) -> Path:
-    sequence = folder.next_sequence()
-    part = folder.part(sequence).with_suffix(".fits")
-    write_fits(part, np.full((4, 6), sequence, np.uint16), {"IMAGETYP": "Light Frame"})
-    return folder.publish(part, "light", moment, sequence, {"IMAGETYP": "Light Frame"}).path
+    part = folder.part().with_suffix(".fits")
+    write_fits(part, np.full((4, 6), 7, np.uint16), {"IMAGETYP": "Light Frame"})
+    return folder.publish([part], "light", moment, {"IMAGETYP": "Light Frame"})[0].path
 
 
 def test_a_name_is_never_used_twice_whatever_the_clock_does(tmp_path: Path) -> None:
@@ -43,9 +42,9 @@ def test_a_name_is_never_used_twice_whatever_the_clock_does(tmp_path: Path) -> N
 
 def test_a_camera_s_own_file_has_its_facts_beside_it(tmp_path: Path) -> None:
     folder = opened(tmp_path)
-    part = folder.part(folder.next_sequence()).with_suffix(".cr3")
+    part = folder.part().with_suffix(".cr3")
     part.write_bytes(b"raw")
-    path = folder.publish(part, "light", NOW, 1, {"GAIN": "800"}).path
+    path = folder.publish([part], "light", NOW, {"GAIN": "800"})[0].path
     assert path.name == "light-20261120T213000Z-000001.cr3"
     assert json.loads(Path(f"{path}.json").read_text()) == {"GAIN": "800"}
     assert folder.lines()[path.name]["facts"] == {"GAIN": "800"}
@@ -57,7 +56,7 @@ def test_what_a_kill_left_is_put_in_order(tmp_path: Path) -> None:
     manifest = folder.folder / "manifest.jsonl"
     lines = manifest.read_text().splitlines(keepends=True)
     manifest.write_text(lines[0] + lines[1][:20])
-    folder.part(9).with_suffix(".fits").write_bytes(b"half")
+    folder.part().with_suffix(".fits").write_bytes(b"half")
     again = opened(tmp_path)
     assert list(again.parts.iterdir()) == []
     assert set(again.lines()) == {first.name, second.name}
@@ -73,12 +72,20 @@ def test_a_card_that_takes_nothing(tmp_path: Path) -> None:
         opened(tmp_path / "file")
 
 
+def take_pair(folder: NightFolder) -> None:
+    """RAW and JPEG, as a camera writes them."""
+    parts = [folder.part().with_suffix(ending) for ending in (".cr3", ".jpg")]
+    for part in parts:
+        part.write_bytes(b"picture")
+    folder.publish(parts, "light", NOW, {"IMAGETYP": "Light Frame"})
+
+
 CHILD = """
 import os, signal, sys
 import astropy.io.fits  # once, before the forks
 from pathlib import Path
-from astro_assets_tests.capture.test_frames import opened, take
-kill_at, seen = int(sys.argv[2]), 0
+from astro_assets_tests.capture.test_frames import opened, take, take_pair
+kill_at, seen = 0, 0
 WATCHED = {"open", "os.rename", "os.link", "os.remove", "os.mkdir", "os.truncate"}
 def hook(event, arguments):
     global seen
@@ -86,33 +93,40 @@ def hook(event, arguments):
         seen += 1
         if seen == kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
-folder = Path(sys.argv[1])
-for point in range(int(sys.argv[2]), int(sys.argv[3])):
+folder, killed = Path(sys.argv[1]), 0
+for point in range(1, int(sys.argv[2]) + 1):
     pid = os.fork()
     if pid == 0:
         kill_at, seen = point, 0
         sys.addaudithook(hook)
         night = opened(folder)
-        for _ in range(3):
+        for _ in range(10):
             take(night)
+            take_pair(night)
         os._exit(0)
-    os.waitpid(pid, 0)
+    killed += os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+print(killed)
 """
 
 
 def test_killed_at_any_point_there_is_no_part_no_gap_and_no_duplicate(tmp_path: Path) -> None:
     """A hundred and twenty points one after another, in one and the same night."""
-    subprocess.run(
-        [sys.executable, "-c", CHILD, str(tmp_path), "1", "121"],
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, str(tmp_path), "120"], capture_output=True, text=True,
         check=True, timeout=120, env={**os.environ, "PYTHONPATH": str(Path.cwd())},
     )  # fmt: skip
+    assert done.stdout == "120\n"
     folder = opened(tmp_path)
     take(folder)
-    frames = sorted(folder.folder.glob("light-*.fits"))
+    frames = sorted(f for f in folder.folder.glob("light-*") if f.suffix != ".json")
     assert len(frames) > 100
     assert [f.name for f in frames] == sorted(folder.lines())
-    numbers = [int(f.name[-11:-5]) for f in frames]
-    assert len(set(numbers)) == len(numbers)
+    numbers = {(int(f.stem[-6:]), f.suffix) for f in frames}
+    assert len(numbers) == len(frames)
+    assert {number for number, _ in numbers} == set(range(1, max(numbers)[0] + 1))
     for frame in frames:
         assert frame.stat().st_size == folder.lines()[frame.name]["size"]
     assert list(folder.parts.iterdir()) == []
+    # Each of the camera's own files has its keywords beside it, and nothing else has.
+    owned = sorted(f"{f.name}.json" for f in frames if f.suffix != ".fits")
+    assert sorted(f.name for f in folder.folder.glob("light-*.json")) == owned

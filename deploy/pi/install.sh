@@ -27,7 +27,7 @@ if ! python3 -m venv "$venv" 2>/dev/null; then
 fi
 say "installing the program into $venv (some minutes on a small Pi)"
 case $package in
-*.whl) "$venv/bin/python" -m pip install --quiet --upgrade "$package[capture]" ;;
+*.whl) "$venv/bin/python" -m pip install --quiet --upgrade "${package}[capture]" ;;
 *) "$venv/bin/python" -m pip install --quiet --upgrade "$(cd "$package" && pwd)[capture]" ;;
 esac
 mkdir -p "$HOME/.local/bin"
@@ -43,18 +43,25 @@ fi
 
 # Cameras may be opened and reset by whoever is in the group plugdev.
 if [ -d /etc/udev/rules.d ]; then
-    as_root cp "$here/99-astro-capture.rules" /etc/udev/rules.d/ &&
-        as_root udevadm control --reload 2>/dev/null || say "the udev rules take effect after a restart"
+    as_root cp "$here/99-astro-capture.rules" /etc/udev/rules.d/
+    as_root udevadm control --reload 2>/dev/null || say "the udev rules take effect after a restart"
 fi
 
-# Units of the user that go on without a log-in; without systemd `astro-capture arm` does without.
+# Units of the user that go on without a log-in. Without systemd a shell watches over the night
+# (`astro-capture arm` starts it), and cron over a restart of the machine.
+resume="$HOME/.local/bin/astro-capture --config $config resume"
 if command -v systemctl >/dev/null 2>&1 && systemctl --user show-environment >/dev/null 2>&1; then
     mkdir -p "$units"
-    cp "$here/astro-capture.service" "$here/astro-capture.timer" "$units/"
+    cp "$here"/astro-capture*.service "$here/astro-capture.timer" "$units/"
     systemctl --user daemon-reload
+    systemctl --user enable --quiet astro-capture-resume.service
     as_root loginctl enable-linger "$(id -un)" || say "could not enable lingering: the night ends when you log out"
     say "to let this Pi start each night by itself: systemctl --user enable --now astro-capture.timer"
+elif command -v crontab >/dev/null 2>&1; then
+    { crontab -l 2>/dev/null | grep -vF "$resume" || true; echo "@reboot $resume"; } | crontab -
+    say "no systemd for this user: cron goes on with an armed night after a restart"
+    say "to let this Pi start each night by itself, add to crontab -e: 0 12 * * * $HOME/.local/bin/astro-capture --config $config run"
 else
-    say "no systemd for this user: nights are started by astro-capture arm, or by cron"
+    say "neither systemd nor cron for this user: after a restart, run: $resume"
 fi
 "$venv/bin/astro-capture" --version
