@@ -19,7 +19,13 @@ from astro_assets.imaging.catalogue import CatalogueStars
 
 _SMALLEST_QUAD, _LARGEST_QUAD = 0.1, 1.0
 """Patterns of this share of the field's short and long side are of use."""
-_NARROWEST_TYCHO_ARCMIN = 30.0
+_PACKAGES = (
+    ("astrometry-data-tycho2-07", 22.0, 30.0),
+    ("astrometry-data-tycho2-08", 30.0, 44.0),
+    ("astrometry-data-tycho2-09", 44.0, 60.0),
+    ("astrometry-data-tycho2-10-19", 60.0, 2000.0),
+)
+"""of Debian, with the size of their patterns in arcminutes"""
 _SAME_STAR = 1e-6
 """radians, 0.2″"""
 
@@ -175,19 +181,35 @@ def _first_of_each(directions: NDArray[np.float64]) -> NDArray[np.intp]:
 
 
 def _what_to_install(shape: tuple[int, int], scale_arcsec: float | None) -> str:
+    """A sentence for this field: patterns from a tenth of its short side to its long side serve."""
+    own = "or name the folder of your index files in [solving] index_folders"
     if scale_arcsec is None:
         return (
             "No astrometry.net index file was found: install the Debian package "
-            "astrometry-data-tycho2, or name the folder of yours in [solving] index_folders"
+            f"astrometry-data-tycho2, {own}"
         )
-    width_arcmin = max(shape) * scale_arcsec / 60
-    where = f"No astrometry.net index file serves a field {width_arcmin:.0f}′ wide"
-    if width_arcmin >= _NARROWEST_TYCHO_ARCMIN:
-        return (
-            f"{where}: install the Debian package astrometry-data-tycho2, or name the folder of "
-            "your index files in [solving] index_folders"
-        )
+    short, long = (side * scale_arcsec / 60 for side in (min(shape), max(shape)))
+    where = f"No astrometry.net index file serves a field of {long:.0f}′ × {short:.0f}′"
+    smallest, largest = _SMALLEST_QUAD * short, _LARGEST_QUAD * long
+    packages = [
+        name for name, low, high in _PACKAGES if high >= max(smallest, long / 5) and low <= largest
+    ]
+    if packages:
+        return f"{where}: install the Debian package {' or '.join(packages)}, {own}"
+    if smallest > _PACKAGES[-1][2]:
+        return f"{where}: there are none so large; look whether the pixel scale is right, {own}"
+    numbers = [
+        k for k in range(7) if _quad_arcmin(k + 1) >= smallest and _quad_arcmin(k) <= largest
+    ]
+    if not numbers:
+        return f"{where}: there are none so small; look whether the pixel scale is right, {own}"
     return (
-        f"{where}: get the 5200 series of astrometry.net's index files (the Debian package "
-        "astrometry-data-tycho2 begins at 30′) and name their folder in [solving] index_folders"
+        f"{where}, and Debian's packages begin at 22′: get index-{5200 + numbers[0]}-*.fits to "
+        f"index-{5200 + numbers[-1]}-*.fits of astrometry.net's 5200 series "
+        f"(data.astrometry.net/5200), and name their folder in [solving] index_folders"
     )
+
+
+def _quad_arcmin(number: int) -> float:
+    """The smallest pattern in astrometry.net's index files of this number."""
+    return float(2 * 2 ** (number / 2))

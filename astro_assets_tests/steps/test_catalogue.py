@@ -1,5 +1,7 @@
 """Index files: which serve a field, and the stars in them."""
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,7 @@ from astropy.io import fits
 
 from astro_assets.data import CATALOGUE, INDEX_FILES
 from astro_assets.errors import NoSolverIndex
-from astro_assets.steps.catalogue import index_files, index_stars, open_solver
+from astro_assets.steps.catalogue import _PACKAGES, index_files, index_stars, open_solver
 
 M94 = (192.72, 41.12)
 
@@ -52,17 +54,35 @@ def test_stars_near_a_point_brightest_first() -> None:
 @pytest.mark.parametrize(
     ("shape", "scale_arcsec", "position", "what"),
     [
-        ((1000, 1000), 200.0, None, "astrometry-data-tycho2"),
-        ((1000, 1000), 2.4, (0.0, -60.0), "astrometry-data-tycho2"),
-        ((500, 500), 0.5, None, "5200 series"),
+        ((1000, 1000), None, (0.0, -60.0), "No astrometry.net index file was found.*tycho2,"),
+        ((1000, 1000), 200.0, None, "3333′ × 3333′.*package astrometry-data-tycho2-10-19,"),
+        ((1000, 1000), 2.4, (0.0, -60.0), "40′ × 40′.*tycho2-07 or astrometry-data-tycho2-08,"),
+        ((1000, 1500), 1.0, (0.0, -60.0), "25′ × 17′.*package astrometry-data-tycho2-07,"),
+        ((500, 500), 0.5, None, "4′ × 4′.*begin at 22′.*index-5200-.*index-5202-.*5200 series"),
+        ((1000, 1000), 1.2, (0.0, -60.0), "20′ × 20′.*index-5200-.*index-5206-"),
+        ((100, 100), 0.5, None, "none so small.*pixel scale"),
     ],
 )
 def test_missing_index_names_what_to_install(
     shape: tuple[int, int],
-    scale_arcsec: float,
+    scale_arcsec: float | None,
     position: tuple[float, float] | None,
     what: str,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("astro_assets.steps.catalogue.INDEX_FILES", ())
     with pytest.raises(NoSolverIndex, match=what):
         index_files([tmp_path, tmp_path / "not there"], shape, scale_arcsec, position)
+
+
+@pytest.mark.skipif(shutil.which("apt-cache") is None, reason="no Debian")
+def test_the_packages_that_are_named_are_debians() -> None:
+    said = subprocess.run(
+        ["apt-cache", "search", "--names-only", "^astrometry-data-tycho2"],
+        capture_output=True, text=True, check=True, timeout=60,
+    ).stdout  # fmt: skip
+    if not said:
+        pytest.skip("apt's lists are empty here")
+    for name, low, _ in _PACKAGES:
+        assert f"{name} - Astrometry.net Tycho-2 index files ({low:g}'-" in said
