@@ -136,12 +136,21 @@ class _Lane:
                     "requires one (required_masters): add such frames to the source"
                 )
 
+    def _of_recipe(self) -> tuple[str, ...]:
+        """What of the recipe is in a calibrated frame; the rest is of later steps."""
+        recipe = self.recipe
+        return (
+            f"{recipe.overscan} {recipe.overscan_top_px} {recipe.overscan_right_px}",
+            f"{recipe.arrives_calibrated} {recipe.saturation_adu} {recipe.variance_plane}",
+            repr(recipe.place),
+        )
+
     def _write_unless_current(
         self, raw: RawFrame, opened: OpenedFrame, matched: Matched, detector: Detector
     ) -> None:
         path = self.folder / f"{raw.name}.fits"
         made_from = provenance.fingerprint(
-            versions.CALIBRATED, raw.sha256, str(self.gain), repr(self.recipe), *matched.digests
+            versions.CALIBRATED, raw.sha256, str(self.gain), *self._of_recipe(), *matched.digests
         )
         if not provenance.is_current(path, made_from):
             self._write(path, raw, opened, matched, detector, made_from)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from astro_assets.errors import BrokenFile
 from astro_assets.frame import Frame, Place, frame_from_header, key_part
 from astro_assets.sources.manifest import Manifest, Record
+from astro_assets.steps.odd_pixels import in_adu, one_plane, several_images
 from astro_assets.steps.planes import filters_of_planes
 from astro_assets.steps.sidecar import sidecar_keywords
 from astro_assets.store import Store, read_image
@@ -123,18 +124,20 @@ def open_raw(raw: RawFrame) -> OpenedFrame:
     if raw.plane is not None:
         file.header["FILTER"] = raw.plane[1]
         file = replace(file, image=file.image[raw.plane[0]])
-    if file.image.ndim != 2:
+    image, shares = in_adu(raw.path.name, one_plane(file.image), file.header)
+    if image.ndim != 2:
         raise BrokenFile(
-            f"{raw.path.name} has {file.image.ndim} axes {file.image.shape} where a frame has two: "
+            f"{raw.path.name} has {image.ndim} axes {image.shape} where a frame has two: "
             "split it into one file per filter"
         )
     frame = frame_from_header(file.header, raw.facts, raw.path.name)
-    remark = _stale_pedestal(raw.path.name, frame, file.image)
+    stale = _stale_pedestal(raw.path.name, frame, image)
+    several = several_images(raw.path.name, file.planes, image.shape)
     return OpenedFrame(
-        image_adu=file.image,
+        image_adu=image,
         header=file.header,
-        frame=replace(frame, pedestal_adu=0.0) if remark else frame,
-        remark=remark,
+        frame=replace(frame, pedestal_adu=0.0) if stale else frame,
+        remark="; ".join(sentence for sentence in (shares, several, stale) if sentence),
     )
 
 
