@@ -28,6 +28,8 @@ _LEAST_PIXELS = 5
 _CLEAR_SIGMA = 4.0
 _CLEAR_SHARE = 0.1
 _CORRELATION_PX = 512
+_PLAINLY_CORRELATED, _MOST_CORRELATED = 1.1, 4.0
+"""Faint stars make independent pixels seem a little correlated."""
 _HIDING = int(UNUSABLE & ~MaskBit.SATURATED)
 """A saturated core stays: it is a star."""
 _SATURATED = int(MaskBit.SATURATED)
@@ -101,7 +103,8 @@ def noise_correlation(signal: Signal, sky: Background) -> float:
     filtered = np.zeros_like(light)
     _filter_rows(light, _WEIGHTS, 0, light.shape[0], filtered)
     after = _robust_sigma(filtered[seen])
-    return float(np.clip(after / before, 1.0, 4.0)) if before > 0 else 1.0
+    ratio = after / before if before > 0 else 1.0
+    return float(min(ratio, _MOST_CORRELATED)) if ratio > _PLAINLY_CORRELATED else 1.0
 
 
 def find_peaks(

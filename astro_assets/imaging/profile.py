@@ -23,6 +23,8 @@ _MIN_STARS = 3
 _OWN_SCATTER = 0.01
 """What neighbours and the pixel grid do to a star's growth, however bright it is."""
 _PIXEL_VARIANCE = 1 / 12
+_LEAST_SHARE = 0.3
+"""of the variance of stars that are hardly wider than a pixel"""
 _POINT = 0.5 / np.sqrt(3.0)
 """A pixel's mean is that of the four points so far from its middle (Gauss and Legendre's)."""
 _ROOM = 20_000
@@ -33,14 +35,22 @@ _ROOM = 20_000
 class Profile:
     """A Moffat profile (Moffat 1969, A&A 3, 455).
 
-    fwhm_per_sigma : FWHM, as recorded, in units of the stars' adaptive sigmas
+    sharp_per_sigma : FWHM before the light fell onto pixels, in units of the stars' adaptive sigmas
+        less the pixel's own
     beta : exponent; above 10 it is nearly a Gaussian
+    pixel_px2 : what the pixel adds to the square of the FWHM
     sharpness : FWHM before the light fell onto pixels over that recorded
     """
 
-    fwhm_per_sigma: float
+    sharp_per_sigma: float
     beta: float
+    pixel_px2: float = GAUSSIAN_FWHM**2 / 12
     sharpness: float = 1.0
+
+    def fwhm_px(self, sigma_px: NDArray[np.float64]) -> NDArray[np.float64]:
+        """FWHM as recorded, for adaptive sigmas: of a star, or along one of its axes."""
+        sharp = self.sharp_per_sigma**2 * _without_pixel(sigma_px**2)
+        return np.asarray(np.sqrt(sharp + self.pixel_px2))
 
     def share_within(self, radius_fwhm: float) -> float:
         """Share of a star's light inside a radius in units of the recorded FWHM."""
@@ -91,12 +101,11 @@ def common_profile(
         off, [2.0, 3.5], bounds=([0.5, 1.2], [12.0, _GAUSSIAN_BETA]), loss="soft_l1", f_scale=0.02
     )
     alpha, beta = fit.x
-    per_sigma = alpha * 2 * np.sqrt(2 ** (1 / beta) - 1)
+    per_sigma = float(np.clip(alpha * 2 * np.sqrt(2 ** (1 / beta) - 1), 1.5, 2.8))
     sigma_px = float(np.median(shapes.sigma_px[model]))
-    sharp_px = per_sigma * _without_pixel(sigma_px**2)
+    sharp_px = per_sigma * float(np.sqrt(_without_pixel(np.array(sigma_px**2))))
     recorded_px = _recorded_fwhm(sharp_px, beta)
-    fwhm_per_sigma = float(np.clip(recorded_px / sigma_px, 1.6, 2.8))
-    return Profile(fwhm_per_sigma, float(beta), float(sharp_px / recorded_px))
+    return Profile(per_sigma, float(beta), recorded_px**2 - sharp_px**2, sharp_px / recorded_px)
 
 
 def growth(
@@ -121,9 +130,9 @@ def growth(
     return float(np.clip(middle, 1.0, 1.4))
 
 
-def _without_pixel(variance_px2: float) -> float:
-    """Sigma of a star before the light fell onto pixels."""
-    return float(np.sqrt(max(variance_px2 - _PIXEL_VARIANCE, 0.3 * variance_px2)))
+def _without_pixel(variance_px2: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Variance of a star before the light fell onto pixels."""
+    return np.asarray(np.maximum(variance_px2 - _PIXEL_VARIANCE, _LEAST_SHARE * variance_px2))
 
 
 def _samples(
@@ -140,7 +149,7 @@ def _samples(
     ellipses: list[tuple[float, float, float]] = []
     taken = 0
     for star in model:
-        xx, yy = (max(v[star] - _PIXEL_VARIANCE, 0.3 * v[star]) for v in (shapes.xx, shapes.yy))
+        xx, yy = (float(_without_pixel(v[star])) for v in (shapes.xx, shapes.yy))
         xy = float(np.clip(shapes.xy[star], -0.9 * np.sqrt(xx * yy), 0.9 * np.sqrt(xx * yy)))
         det = xx * yy - xy**2
         reach = int(_REACH_SIGMA * np.sqrt(max(shapes.xx[star], shapes.yy[star]))) + 1

@@ -50,7 +50,8 @@ _USUAL_FWHM = 2.15
 """FWHM in adaptive sigmas, before the frame's profile is known."""
 _OWN_SCATTER = 0.002
 """Share of the flux that the pixel grid makes uncertain, however bright a star is."""
-_MIN_FWHM_PX = 1.1
+_GUESSED = 0.3
+"""Error of what is put in for a star's light on missing pixels, as a share of it."""
 _MIN_APERTURE_SNR = 3.0
 _MODEL_STARS = 100
 _MODEL_SNR = 40
@@ -150,7 +151,7 @@ def stars_and_profile(
     table, profile = _measure(light, _model_stars(light, saturated))
     table["peak_e"] = found.peak_e
     table["saturated"] = saturated
-    table = table[_plausible(table, shapes.ok)]
+    table = table[_plausible(table, shapes)]
     table = table.sort_values("flux_e", ascending=False, ignore_index=True)
     stars = table.loc[_first_of_each(table), list(COLUMNS)].reset_index(drop=True)
     return Found(stars, profile)
@@ -173,12 +174,17 @@ def sharp_stars(stars: pd.DataFrame) -> pd.DataFrame:
 
 @dataclass(frozen=True, slots=True)
 class _Light:
-    """The frame's light, and where its stars are. noise_e : (n,) of one pixel of sky"""
+    """The frame's light, and where its stars are.
+
+    noise_e : (n,) of one pixel of sky
+    sigma_px : of a whole star, once it is known: bad pixels make the star's own too small
+    """
 
     signal: Signal
     shapes: Moments
     noise_e: NDArray[np.float64]
     gain: float
+    sigma_px: float | None = None
 
     def sky(self, inner_px: float, outer_px: float) -> LocalSky:
         """What the mesh has left of the sky around each star."""
@@ -191,7 +197,7 @@ class _Light:
         sums = sum_within(
             self.signal.light, self.signal.hidden, s.x, s.y, radius_px,
             level_e=0.0 if sky is None else sky.level, noise_e=self.noise_e, gain=self.gain,
-            sigma_px=s.sigma_px,
+            sigma_px=s.sigma_px if self.sigma_px is None else self.sigma_px,
         )  # fmt: skip
         if sky is None:
             return sums
@@ -210,14 +216,15 @@ def _measure(light: _Light, model: NDArray[np.intp]) -> tuple[pd.DataFrame, Prof
     profile = common_profile(
         light.signal.light, shapes, model, level_e=sky.level, noise_e=light.noise_e
     )
-    fwhm_px = shapes.sigma_px * profile.fwhm_per_sigma
-    typical_px = _typical(fwhm_px * stretch, model)
+    major_px, minor_px = profile.fwhm_px(long_px), profile.fwhm_px(short_px)
+    typical_px = _typical(major_px, model)
+    light = replace(light, sigma_px=_typical(shapes.sigma_px, model))
     near = light.within(_APERTURE_FWHM * typical_px, sky)
     wide = light.within(_GROWTH_FWHM * typical_px, sky)
     whole = growth(near.flux[model], wide.flux[model], np.sqrt(wide.variance[model]))
     whole /= profile.share_within(_GROWTH_FWHM)
     error = np.sqrt(np.maximum(near.variance, 1e-12))
-    error = np.hypot(error, _OWN_SCATTER * near.flux)
+    error = np.hypot(error, (_OWN_SCATTER + _GUESSED * near.missing) * near.flux)
     table = pd.DataFrame(
         {
             "x": shapes.x,
@@ -225,10 +232,10 @@ def _measure(light: _Light, model: NDArray[np.intp]) -> tuple[pd.DataFrame, Prof
             "flux_e": near.flux * whole,
             "flux_err_e": error * whole,
             "snr": near.flux / error,
-            "fwhm_px": fwhm_px,
-            "fwhm_major_px": fwhm_px * stretch,
-            "fwhm_minor_px": fwhm_px / stretch,
-            "elongation": long_px / short_px,
+            "fwhm_px": np.sqrt(major_px * minor_px),
+            "fwhm_major_px": major_px,
+            "fwhm_minor_px": minor_px,
+            "elongation": major_px / minor_px,
             "angle_deg": shapes.angle_deg,
             "hfr_px": half_flux_radius(
                 light.signal.light, light.signal.hidden, shapes.x, shapes.y, near.flux * whole,
@@ -240,9 +247,9 @@ def _measure(light: _Light, model: NDArray[np.intp]) -> tuple[pd.DataFrame, Prof
     return table, profile
 
 
-def _typical(fwhm_px: NDArray[np.float64], model: NDArray[np.intp]) -> float:
+def _typical(width_px: NDArray[np.float64], model: NDArray[np.intp]) -> float:
     """The width that the frame's apertures follow."""
-    return float(np.median(fwhm_px[model] if len(model) else fwhm_px))
+    return float(np.median(width_px[model] if len(model) else width_px))
 
 
 def _model_stars(light: _Light, saturated: NDArray[np.bool_]) -> NDArray[np.intp]:
@@ -266,12 +273,12 @@ def _model_stars(light: _Light, saturated: NDArray[np.bool_]) -> NDArray[np.intp
     return np.asarray(alone[np.argsort(sums.flux[alone])[::-1][:_MODEL_STARS]])
 
 
-def _plausible(table: pd.DataFrame, settled: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _plausible(table: pd.DataFrame, shapes: Moments) -> NDArray[np.bool_]:
     """Light that an aperture confirms, and not sharper than a star can be (hot pixels, rays)."""
-    real = table["snr"] >= _MIN_APERTURE_SNR
-    bright = real & settled
-    typical_px = float(table["fwhm_px"][bright].median()) if bright.any() else 0.0
-    sharp = table["fwhm_px"] < max(_MIN_FWHM_PX, 0.5 * typical_px)
+    real = table["snr"].to_numpy() >= _MIN_APERTURE_SNR
+    bright = real & shapes.ok
+    typical_px = float(np.median(shapes.sigma_px[bright])) if bright.any() else 0.0
+    sharp = shapes.sigma_px < max(_MIN_SIGMA_PX, 0.5 * typical_px)
     # A saturated core is flat, and its shape may not settle; it is a star all the same.
     return np.asarray((bright & ~sharp) | (table["saturated"] & real), dtype=bool)
 

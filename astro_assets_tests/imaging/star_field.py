@@ -1,7 +1,7 @@
 """A star field to measure on, apart from the simulated observatory: Moffat stars, sky, noise.
 
-Each pixel is the mean of a grid of points of the profile, finer for sharper stars, so that the truth
-is known to better than what the tests ask for.
+Each pixel is the mean of a grid of points of the profile, finer for sharper stars, so that the
+truth is known to better than what the tests ask for.
 """
 
 from dataclasses import dataclass
@@ -76,7 +76,8 @@ def recorded_fwhm(fwhm_px: float, beta: float = 3.5) -> float:
 
     def height(at_px: float, turned: float) -> float:
         x, y = at_px * np.cos(turned), at_px * np.sin(turned)
-        return float(((1 + ((x + side) ** 2 + (y + side[:, None]) ** 2) / alpha**2) ** -beta).mean())
+        r2 = (x + side) ** 2 + (y + side[:, None]) ** 2
+        return float(((1 + r2 / alpha**2) ** -beta).mean())
 
     half = height(0.0, 0.0) / 2
     radii = []

@@ -7,7 +7,7 @@ from scipy.integrate import quad
 from astro_assets.imaging.moments import adaptive_moments
 from astro_assets.imaging.profile import Profile, common_profile, growth
 from astro_assets.imaging.stars import find_stars
-from astro_assets_tests.imaging.star_field import draw, pair, scatter
+from astro_assets_tests.imaging.star_field import draw, pair, recorded_fwhm, scatter
 
 
 @pytest.mark.parametrize("beta", [2.5, 3.5])
@@ -17,8 +17,8 @@ def test_profile_of_drawn_stars(beta: float) -> None:
     signal = field.image - np.float32(200)
     shapes = adaptive_moments(signal, x, y, np.full(60, 1.7))
     profile = common_profile(signal, shapes, np.arange(60))
-    recorded = np.hypot(4.0, 2.3548 / np.sqrt(12))
-    assert profile.fwhm_per_sigma * np.median(shapes.sigma_px) == pytest.approx(recorded, rel=0.02)
+    fwhm_px = np.median(profile.fwhm_px(shapes.sigma_px))
+    assert fwhm_px == pytest.approx(recorded_fwhm(4.0, beta), rel=0.02)
     assert profile.beta == pytest.approx(beta, rel=0.12)
 
 
