@@ -1,6 +1,7 @@
 """Electrons into what a screen shows: one stretch for all channels, colour kept.
 
-What belongs here: the tone curve. What does not: the mixture of channels (`color`).
+What belongs here: the tone curve, and the colour of what is too faint to show its own. What does
+not: the mixture of channels (`color`).
 """
 
 import math
@@ -12,13 +13,16 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-SKY_GREY = 0.15
+SKY_GREY = 0.12
 """Where the sky's level comes to lie between black and white."""
 _BLACK_SIGMA = 2.8
 _SAMPLES = 1_000_000
 _FEW = 20
 _BLANK = 0
 _STRIP_ROWS = 128
+_OWN_COLOR_SIGMA = 4.0
+"""A pixel this far above the sky shows half of its own colour and half of its surroundings'."""
+_AROUND_PX = 10
 
 
 def autostretch(rgb: NDArray[np.float32]) -> NDArray[np.uint16]:
@@ -30,6 +34,9 @@ def autostretch(rgb: NDArray[np.float32]) -> NDArray[np.uint16]:
     (Lupton et al. 2004, PASP 116, 133). A pixel of which one channel would pass white is scaled
     down as a whole, by a smooth law, instead of being cut.
 
+    The fainter a pixel, the more its colour is that of the faint pixels around it: noise has no
+    colour then, while nebulosity keeps its own, and bright stars do not bleed.
+
     Parameters
     ----------
     rgb : (3, ny, nx), background neutral (`color.compose`); NaN is blank
@@ -38,13 +45,16 @@ def autostretch(rgb: NDArray[np.float32]) -> NDArray[np.uint16]:
     -------
     (3, ny, nx) uint16, full range
     """
-    black, sky, white = _levels(rgb)
+    black, sky, white, sigma = _levels(rgb)
     softening = _softening((sky - black) / (white - black))
     picture = np.empty(rgb.shape, np.uint16)
 
     def rows(y0: int) -> None:
-        part = slice(y0, y0 + _STRIP_ROWS)
-        _stretch(rgb[:, part], black, white, softening, picture[:, part])
+        above = max(0, y0 - _AROUND_PX)
+        strip = rgb[:, above : y0 + _STRIP_ROWS + _AROUND_PX]
+        calmed = _calmed(strip, sky, sigma * _OWN_COLOR_SIGMA, _AROUND_PX)
+        part = slice(y0 - above, y0 - above + _STRIP_ROWS)
+        _stretch(calmed[:, part], black, white, softening, picture[:, y0 : y0 + _STRIP_ROWS])
 
     with ThreadPoolExecutor(2, thread_name_prefix="stretch") as pool:
         list(pool.map(rows, range(0, rgb.shape[1], _STRIP_ROWS)))
@@ -56,16 +66,16 @@ def to_uint8(picture: NDArray[np.uint16]) -> NDArray[np.uint8]:
     return ((picture.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
-def _levels(rgb: NDArray[np.float32]) -> tuple[float, float, float]:
-    """Black, sky and white of the mean intensity."""
+def _levels(rgb: NDArray[np.float32]) -> tuple[float, float, float, float]:
+    """Black, sky and white of the mean intensity, and the sky's spread."""
     intensity = rgb.mean(axis=0)
     seen = intensity[np.isfinite(intensity)]
     if seen.size == 0:
-        return 0.0, 0.5, 1.0
+        return 0.0, 0.5, 1.0, 1.0
     sky, sigma = _sky(seen[:: max(1, seen.size // _SAMPLES)])
     # Not the very brightest: one hot pixel must not set the scale.
     brightest = float(np.partition(seen, -_FEW)[-_FEW]) if seen.size > _FEW else float(seen.max())
-    return sky - _BLACK_SIGMA * sigma, sky, max(brightest, sky + 20 * sigma)
+    return sky - _BLACK_SIGMA * sigma, sky, max(brightest, sky + 20 * sigma), sigma
 
 
 def _sky(values: NDArray[np.float32]) -> tuple[float, float]:
@@ -95,6 +105,64 @@ def _softening(sky: float) -> float:
 
     low, high = math.log(1e-30), math.log(1e3)
     return math.exp(brentq(miss, low, high)) if miss(low) * miss(high) < 0 else 1e3
+
+
+@njit(cache=True, nogil=True)
+def _calmed(rgb: Any, sky: float, half: float, reach: int) -> Any:
+    """The strip with the colours of its faint pixels taken from the faint ones around."""
+    _, ny, nx = rgb.shape
+    sums = np.zeros((ny, nx, 3), np.float32)  # weight, weighted red and blue less the mean
+    own = np.zeros((ny, nx), np.float32)
+    for y in range(ny):
+        for x in range(nx):
+            mean = (rgb[0, y, x] + rgb[1, y, x] + rgb[2, y, x]) / 3
+            if not math.isfinite(mean):
+                continue
+            above = max((mean - sky) / half, 0.0)
+            own[y, x] = above * above / (1 + above * above)
+            weight = 1 - own[y, x]
+            sums[y, x, 0] = weight
+            sums[y, x, 1] = weight * (rgb[0, y, x] - mean)
+            sums[y, x, 2] = weight * (rgb[2, y, x] - mean)
+    _box_along_rows(sums, reach)
+    calmed = np.empty_like(rgb)
+    column = np.zeros((nx, 3), np.float64)
+    for y in range(min(reach, ny)):
+        for x in range(nx):
+            for k in range(3):
+                column[x, k] += sums[y, x, k]
+    for y in range(ny):
+        for x in range(nx):
+            if y + reach < ny:
+                for k in range(3):
+                    column[x, k] += sums[y + reach, x, k]
+            if y - reach - 1 >= 0:
+                for k in range(3):
+                    column[x, k] -= sums[y - reach - 1, x, k]
+            mean = (rgb[0, y, x] + rgb[1, y, x] + rgb[2, y, x]) / 3
+            red, blue = rgb[0, y, x] - mean, rgb[2, y, x] - mean
+            if column[x, 0] > 1:
+                keep = own[y, x]
+                red = keep * red + (1 - keep) * column[x, 1] / column[x, 0]
+                blue = keep * blue + (1 - keep) * column[x, 2] / column[x, 0]
+            calmed[0, y, x] = mean + red
+            calmed[1, y, x] = mean - red - blue
+            calmed[2, y, x] = mean + blue
+    return calmed
+
+
+@njit(cache=True, nogil=True)
+def _box_along_rows(sums: Any, reach: int) -> None:
+    """Each value becomes the sum of those within ``reach`` in its row, in place."""
+    ny, nx, _ = sums.shape
+    row = np.empty(nx + 1, np.float64)
+    for y in range(ny):
+        for k in range(3):
+            row[0] = 0.0
+            for x in range(nx):
+                row[x + 1] = row[x] + sums[y, x, k]
+            for x in range(nx):
+                sums[y, x, k] = row[min(x + reach + 1, nx)] - row[max(x - reach, 0)]
 
 
 @njit(cache=True, nogil=True)

@@ -28,9 +28,11 @@ _MIN_RANGE_MAG = 0.2
 _MOST_OUTSIDE_MAG = 0.3
 """as far as the Sun's colour may lie outside of the stars'"""
 _MOST_SCATTER_MAG = 0.3
+_LEAST_SLOPE = 0.3
+"""that red over blue rises with the catalogue's colour; for usual filters it is above 1"""
 _MIN_SNR = 20.0
 _MOST_STARS = 400
-_APERTURE_FWHM = 2.2
+_APERTURE_FWHM = 2.8
 _RING_FWHM = (4.0, 6.0)
 _CLIP_SIGMA = 3.0
 _ROUNDS = 5
@@ -177,7 +179,7 @@ def _by_catalogue(stars: StarColors, known: KnownColors) -> Balance | str:
         _line(color_mag - solar, 2.5 * np.log10(channel / green)) for channel in (red, blue)
     )
     scatter = max(scatter_red, scatter_blue)
-    if scatter > _MOST_SCATTER_MAG:
+    if scatter > _MOST_SCATTER_MAG or slope_red - slope_blue < _LEAST_SLOPE:
         return f"the stars' colours do not follow those in {known.catalogue}"
     n_stars = min(n_red, n_blue)
     return Balance(

@@ -8,8 +8,10 @@ files (`formats.picture_files`).
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from astropy.io import fits
 from astropy.wcs import WCS
+from astropy.wcs.utils import proj_plane_pixel_area
 from pyavm import AVM
 
 from astro_assets import __version__
@@ -75,6 +77,11 @@ def _avm(
 ) -> AVM:
     avm = AVM.from_wcs(wcs, shape=shape)
     avm.Spatial.Equinox = "2000.0"
+    # AVM wants the first scale negative, and a rotation that goes with that.
+    scale_deg = float(np.sqrt(proj_plane_pixel_area(wcs)))
+    matrix = wcs.pixel_scale_matrix
+    avm.Spatial.Scale = [-scale_deg, scale_deg]
+    avm.Spatial.Rotation = float(np.degrees(np.arctan2(-matrix[1, 0], matrix[1, 1])))
     avm.Title = texts["Title"]
     avm.Subject.Name = [_text(headers[0], "OBJECT") or texts["Title"]]
     avm.Description = "; ".join(f"{name}: {text}" for name, text in texts.items())

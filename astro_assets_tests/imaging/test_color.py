@@ -176,3 +176,124 @@ def test_the_sky_is_neutral_where_a_nebula_fills_most_of_the_field() -> None:
     rgb = compose(channels).rgb
     sky = np.median(rgb[:, :, :60], axis=(1, 2))
     np.testing.assert_allclose(sky, 0.0, atol=1.0)
+
+
+def pixel_noise(image: np.ndarray) -> float:
+    difference = np.diff(image)
+    return float(1.4826 * np.median(np.abs(difference)))
+
+
+def lrgb(seed: int, depth: float = 4.0) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Coloured stars and a red patch; luminance sees all three channels, with less noise."""
+    rng = np.random.default_rng(seed)
+    x, y = spread_stars(rng, SHAPE)
+    flux = 10 ** rng.uniform(4, 5, x.size)
+    redness = rng.normal(0, 0.2, x.size)
+    patch = np.zeros(SHAPE)
+    patch[120:180, 160:240] = 60
+    light = {
+        name: star_field(SHAPE, x, y, flux * np.exp(tilt * redness)) + share * patch
+        for name, tilt, share in (("Red", 1, 1.5), ("Green", 0, 1.0), ("Blue", -1, 0.5))
+    }
+    images = {
+        name: (response * light[name] + rng.normal(300, 12, SHAPE)).astype(np.float32)
+        for name, response in (("Red", 0.8), ("Green", 1.0), ("Blue", 0.6))
+    }
+    whole = 0.9 * light["Red"] + 1.1 * light["Green"] + 1.0 * light["Blue"]
+    images["Luminance"] = (whole + rng.normal(900, 12 * 3 / depth, SHAPE)).astype(np.float32)
+    return images, patch
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_luminance_gives_depth_and_leaves_colour(seed: int):
+    images, patch = lrgb(seed)
+    rgb = {name: images[name] for name in ("Red", "Green", "Blue")}
+    plain, deep = compose(rgb), compose(images)
+    assert deep.mixture.name == "LRGB"
+    assert deep.remarks == ()
+    noise = [pixel_noise(result.rgb.mean(axis=0)) for result in (plain, deep)]
+    assert noise[1] < 0.7 * noise[0]
+    inside = patch > 0
+    for result in (plain, deep):
+        r, g, b = (np.median(plane[inside]) for plane in result.rgb)
+        assert (r - b) / g == pytest.approx(1.0, abs=0.08)
+        assert r / g == pytest.approx(1.5, rel=0.06)
+
+
+def test_luminance_without_stars_is_left_out_and_told():
+    rng = np.random.default_rng(4)
+    names = ("Red", "Green", "Blue", "Luminance")
+    images = {name: rng.normal(100, 5, SHAPE).astype(np.float32) for name in names}
+    result = compose(images)
+    assert any("luminance was left out" in remark for remark in result.remarks)
+
+
+def with_line(seed: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """White stars in R, G, B; a nebula that glows in Hα alone, faint in the broad red."""
+    rng = np.random.default_rng(seed)
+    x, y = spread_stars(rng, SHAPE)
+    stars = star_field(SHAPE, x, y, 10 ** rng.uniform(4.3, 5.3, x.size))
+    nebula = np.zeros(SHAPE)
+    nebula[100:200, 140:260] = 12
+    images = {n: (stars + rng.normal(300, 12, SHAPE)).astype(np.float32) for n in ("G", "B")}
+    images["R"] = (stars + nebula + rng.normal(300, 12, SHAPE)).astype(np.float32)
+    images["Ha"] = (0.1 * stars + nebula + rng.normal(40, 4, SHAPE)).astype(np.float32)
+    return images, nebula > 0
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_line_adds_its_red_and_stars_stay_white(seed: int):
+    images, glow = with_line(seed)
+    plain = compose({name: images[name] for name in "RGB"})
+    red = compose(images)
+    assert red.mixture.name == "HaRGB"
+    assert red.remarks == ()
+    signal = [np.median(r.rgb[0][glow]) - np.median(r.rgb[0][~glow]) for r in (plain, red)]
+    assert signal[1] > 2 * signal[0]
+    noise = [pixel_noise(r.rgb[0]) for r in (plain, red)]
+    assert noise[1] < 1.5 * noise[0]
+    # The sky is seen in one more filter, and by that in other places: a constant.
+    assert np.ptp(plain.rgb[1:] - red.rgb[1:], axis=(1, 2)).max() < 0.02
+    bright = plain.rgb[1] > 500
+    ratio = np.median(red.rgb[0][bright] / red.rgb[1][bright])
+    assert ratio == pytest.approx(np.median(plain.rgb[0][bright] / plain.rgb[1][bright]), abs=0.02)
+
+
+def test_the_line_on_a_grey_picture_is_red():
+    images, glow = with_line(5)
+    result = compose({"Luminance": images["R"], "Ha": images["Ha"]})
+    assert result.mixture.name == "Ha on grey"
+    r, g, b = (np.median(plane[glow]) for plane in result.rgb)
+    assert r > 1.5 * g
+    assert g == b
+
+
+def test_a_line_that_cannot_be_had_is_left_out_and_told():
+    rng = np.random.default_rng(6)
+    images = {n: rng.normal(100, 5, SHAPE).astype(np.float32) for n in ("R", "G", "B", "Ha")}
+    result = compose(images)
+    assert any(remark.startswith("Hα was left out") for remark in result.remarks)
+
+
+@pytest.mark.parametrize("names", [("R", "G", "B"), ("Ha",), ("Ha", "L"), ("L", "R", "G", "B")])
+@pytest.mark.parametrize("what", ["saturated", "blank", "constant"])
+def test_whatever_the_pixels_are_there_is_a_picture(names: tuple[str, ...], what: str):
+    value = {"saturated": 60_000.0, "blank": np.nan, "constant": 7.0}[what]
+    images = {name: np.full((90, 110), value, np.float32) for name in names}
+    bits = MaskBit.SATURATED if what == "saturated" else 0
+    result = compose(images, {name: np.full((90, 110), bits, np.uint8) for name in names})
+    assert result.rgb.shape == (3, 90, 110)
+    assert result.balance.white == "not balanced"
+
+
+def test_filters_that_cover_different_parts_give_a_picture_of_what_both_cover():
+    images, _ = session(11, {"Red": 1.0, "Green": 1.0, "Blue": 1.0})
+    images["Red"][:, :150] = np.nan
+    images["Blue"][:, 300:] = np.nan
+    result = compose(images)
+    assert np.isfinite(result.rgb[:, :, 150:300]).all()
+    assert np.isnan(result.rgb[0, :, :150]).all()
+    assert result.balance.n_stars >= 5
+    apart = {name: image.copy() for name, image in images.items()}
+    apart["Red"][:, :320] = np.nan
+    assert compose(apart).balance.white == "not balanced"
