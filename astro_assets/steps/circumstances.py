@@ -5,7 +5,7 @@ does not: computing it (`imaging.ephemeris`), reading headers (`frame`).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, astuple
+from dataclasses import asdict
 from functools import lru_cache
 
 import numpy as np
@@ -105,8 +105,6 @@ def _describe_place(header: fits.Header, place: Place) -> None:
     header["SITELAT"] = (place.latitude_deg, "[deg] latitude, north positive")
     header["SITELONG"] = (place.longitude_deg, "[deg] longitude, east positive")
     header["SITEELEV"] = (place.elevation_m, "[m] above sea level")
-    for keyword, value in zip(("B", "L", "H"), astuple(place)[:3], strict=True):
-        header[f"OBSGEO-{keyword}"] = value
     if place.name:
         header["OBSERVAT"] = provenance.fits_text(place.name)
 

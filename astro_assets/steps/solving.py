@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from astro_assets.errors import NoSolverIndex, NotSolved
+from astro_assets.imaging.catalogue import CatalogueStars
 from astro_assets.imaging.solve import INDEX_BAND, Hint, Solution, refine, solve
 from astro_assets.settings import Solving
 from astro_assets.steps import provenance, versions
@@ -47,6 +48,7 @@ class SessionSolver:
         self._gaia = (
             GaiaMagnitudes(self.solving.gaia, self.store, self.log) if self.solving.gaia else None
         )
+        self._from_nova: CatalogueStars | None = None
         self._before = _read(self.folder / UNSOLVED)
         self._failed: dict[str, dict[str, str]] = {}
 
@@ -122,7 +124,13 @@ class SessionSolver:
             )
             return refine(m.stars, last.wcs, index_stars(near), shape)
         except (NotSolved, NoSolverIndex):
-            return None  # another pointing, or a meridian flip: solve it from scratch
+            pass  # another pointing, or a meridian flip: solve it from scratch
+        if self._from_nova is None:
+            return None
+        try:
+            return refine(m.stars, last.wcs, self._from_nova, shape)
+        except NotSolved:
+            return None
 
     def _afresh(self, m: Measured, shape: tuple[int, int]) -> Solution | NotSolved:
         """By the index files here, then by nova.astrometry.net.
@@ -183,6 +191,7 @@ class SessionSolver:
             files, *_ = index_choices(self.solving.index_folders, shape, m.frame.pixel_scale_arcsec)
             return refine(m.stars, answer.wcs, index_stars(files), shape)
         except (NotSolved, NoSolverIndex):
+            self._from_nova = answer.stars
             return refine(m.stars, answer.wcs, answer.stars, shape)
 
     def _inputs(self, m: Measured) -> str:

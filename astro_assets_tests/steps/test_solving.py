@@ -1,0 +1,181 @@
+"""A session's frames: solved here or by nova, told when and where, and not tried for ever."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from astropy.io import fits
+from astropy.wcs import WCS
+
+from astro_assets.data import INDEX_FILES
+from astro_assets.errors import NoSolverIndex
+from astro_assets.frame import frame_from_header
+from astro_assets.imaging.wcs_fit import to_pixels
+from astro_assets.settings import GaiaArchive, Limits, Nova, Solving
+from astro_assets.steps import calibrate, circumstances, solving
+from astro_assets.steps.catalogue import index_stars
+from astro_assets.steps.solve import TABLE, solve_session
+from astro_assets.store import ImageFile, Store, write_image
+from astro_assets_tests.imaging.star_field import draw
+from astro_assets_tests.steps.online import KEY, Script, served
+
+SESSION = "2026-11-20_NGC7000_Cam"
+SHAPE = (420, 560)
+SCALE_ARCSEC = 6.0
+CENTRE = (314.7, 44.3)
+NOWHERE = Solving(index_folders=())
+CARDS: dict[str, Any] = {
+    "IMAGETYP": "Light Frame", "OBJECT": "NGC 7000", "EXPTIME": 120.0, "FILTER": "R",
+    "DATE-OBS": "2026-11-20T20:00:00", "RA": CENTRE[0], "DEC": CENTRE[1], "SCALE": SCALE_ARCSEC,
+    "SITELAT": 53.2, "SITELONG": 6.6, "INSTRUME": "Cam", "AAPROV": "0123",
+}  # fmt: skip
+
+
+def truth(shift_px: float = 0.0) -> WCS:
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
+    wcs.wcs.crval = CENTRE
+    wcs.wcs.crpix = (SHAPE[1] / 2 + shift_px, SHAPE[0] / 2)
+    wcs.wcs.cd = SCALE_ARCSEC / 3600 * np.array([[-0.94, 0.34], [0.34, 0.94]])
+    wcs.pixel_shape = (SHAPE[1], SHAPE[0])
+    return wcs
+
+
+def stars_of(wcs: WCS, seed: int) -> np.ndarray:
+    """The catalogue's stars in the frame; with no WCS, as many where there are none."""
+    near = index_stars(INDEX_FILES).near(*CENTRE, 1.0)
+    x, y = to_pixels(wcs, near.ra_deg, near.dec_deg)
+    inside = (x > 15) & (x < SHAPE[1] - 15) & (y > 15) & (y < SHAPE[0] - 15)
+    return np.stack([x[inside], y[inside], 3e5 * 10 ** (-0.4 * (near.mag[inside] - 8.0))])
+
+
+def calibrated(root: Path, frames: dict[str, tuple[np.ndarray, dict[str, Any]]]) -> Store:
+    """A store with these frames (positions and fluxes of their stars, cards) calibrated."""
+    store = Store(root)
+    folder = store.calibrated("far", SESSION)
+    for number, (name, (stars, cards)) in enumerate(frames.items()):
+        x, y, flux = stars
+        field = draw(x, y, flux, seed=number, shape=SHAPE, sky_e=300.0)
+        header = fits.Header(CARDS | cards)
+        write_image(folder / f"{name}.fits", ImageFile(field.image, header, field.mask))
+    ledger = pd.DataFrame({"frame": list(frames), "reason": ""})
+    ledger.to_parquet(folder / calibrate.LEDGER, index=False)
+    return store
+
+
+def elsewhere(seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return np.stack([rng.uniform(15, 540, 40), rng.uniform(15, 400, 40), rng.uniform(1e4, 1e5, 40)])
+
+
+def run(store: Store, settings: Solving = NOWHERE, told: list[str] | None = None) -> pd.DataFrame:
+    log: Callable[[str], None] = (told if told is not None else []).append
+    solve_session(store, "far", SESSION, Limits(), settings, log, KEY if settings.nova else None)
+    return pd.read_parquet(store.solved("far", SESSION) / TABLE).set_index("frame")
+
+
+def test_when_and_where_stand_in_header_and_table(tmp_path: Path) -> None:
+    """At mid-exposure, for the solved centre; AstroPhotography's AIRMASS is that of the start."""
+    frames = {
+        "one": (stars_of(truth(), 1), {"EXPTIME": 1200.0}),
+        "two": (stars_of(truth(8), 2), {"SITELAT": "", "SITELONG": "", "OBSERVER": "somebody"}),
+    }
+    store = calibrated(tmp_path, frames)
+    table = run(store)
+    assert table["solved"].all(), table["reason"].to_dict()
+    header = fits.getheader(store.solved("far", SESSION) / "one.fits")
+    assert header["DATE-AVG"] == "2026-11-20T20:10:00"
+    later = frame_from_header(CARDS | {"DATE-OBS": "2026-11-20T20:10:00", "EXPTIME": 0.0})
+    start = frame_from_header(CARDS | {"EXPTIME": 0.0})
+    middle, begun = circumstances.sky_of([later, start], [CENTRE, CENTRE])
+    for name, keyword in (("altitude_deg", "OBJCTALT"), ("airmass", "AIRMASS"),
+                          ("sun_altitude_deg", "SUNALT"), ("moon_separation_deg", "MOONSEP"),
+                          ("bjd_tdb", "BJD_TDB")):  # fmt: skip
+        assert table.loc["one", name] == pytest.approx(middle[name], abs=0.003)
+        assert header[keyword] == pytest.approx(middle[name], abs=0.003)
+    assert abs(header["AIRMASS"] - begun["airmass"]) > 0.02
+    assert header["MJD-AVG"] == pytest.approx(header["JD_UTC"] - 2400000.5, abs=1e-6)
+    assert (header["SITELAT"], header["SITELONG"]) == (53.2, 6.6)
+    assert header["RA-OBJ"] == pytest.approx(314.7, abs=0.2)
+    nowhere = fits.getheader(store.solved("far", SESSION) / "two.fits")
+    assert "AIRMASS" not in nowhere
+    assert "not known where the telescope stands" in str(nowhere["HISTORY"]).replace("\n", " ")
+    assert nowhere["OBSERVER"] == "somebody"
+    assert math.isnan(table.loc["two", "airmass"])
+    assert table.loc["two", "bjd_tdb"] > 2461365
+
+
+def test_one_failure_ends_no_batch_and_is_not_tried_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In AstroPhotography one frame that cannot be solved ends the batch."""
+    frames = {
+        "bad": (elsewhere(3), {}), "good": (stars_of(truth(), 1), {}),
+        "late": (stars_of(truth(5), 2), {}),
+    }  # fmt: skip
+    store = calibrated(tmp_path, frames)
+    tried: list[int] = []
+    real = solving.solve
+
+    def counted(stars: pd.DataFrame, *words: Any) -> Any:
+        tried.append(len(stars))
+        return real(stars, *words)
+
+    monkeypatch.setattr(solving, "solve", counted)
+    first = run(store)
+    assert first["solved"].to_dict() == {"bad": False, "good": True, "late": True}
+    assert len(tried) == 2
+    again = run(store)
+    assert len(tried) == 3, "the bad frame was tried again"
+    assert again.loc["bad", "reason"] == first.loc["bad", "reason"]
+    calibrated(tmp_path, {**frames, "bad": (stars_of(truth(3), 4), {"AAPROV": "4567"})})
+    assert run(store)["solved"].all()
+
+
+def test_nova_solves_what_no_index_here_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once for a pointing; the frames that follow start from its solution and its stars."""
+    monkeypatch.setattr("astro_assets.steps.catalogue.INDEX_FILES", ())
+    frames = {f"f{n}": (stars_of(truth(3 * n), n), {}) for n in range(3)}
+    store = calibrated(tmp_path, frames)
+    with pytest.raises(NoSolverIndex, match="astrometry-data-tycho2"):
+        run(store)
+    with served(Script(wcs=truth())) as script:
+        nova = Nova(key_env="NOVA_KEY", url=script.url)
+        table = run(store, Solving(index_folders=(), nova=nova))
+        assert table["solved"].all(), table["reason"].to_dict()
+        assert len(script.submissions) == 1
+        asked = len(script.asked)
+        run(store, Solving(index_folders=(), nova=nova))
+        assert len(script.asked) == asked
+    header = fits.getheader(store.solved("far", SESSION) / "f2.fits")
+    x, y = to_pixels(truth(6), *WCS(header).all_pix2world([0.0, 559.0], [0.0, 419.0], 0))
+    np.testing.assert_allclose([x, y], [[0, 559], [0, 419]], atol=0.3)
+
+
+def test_without_nova_the_others_go_on(tmp_path: Path) -> None:
+    frames = {"bad": (elsewhere(5), {}), "good": (stars_of(truth(), 1), {})}
+    store = calibrated(tmp_path, frames)
+    told: list[str] = []
+    with served(Script(behaviour="breaks")) as script:
+        nova = Nova(key_env="NOVA_KEY", url=script.url)
+        table = run(store, Solving(index_folders=(), nova=nova), told)
+    assert table["solved"].to_dict() == {"bad": False, "good": True}
+    assert any("nova.astrometry.net: the connection failed" in line for line in told)
+
+
+def test_without_gaia_the_index_files_magnitudes_serve(tmp_path: Path) -> None:
+    store = calibrated(tmp_path, {"one": (stars_of(truth(), 1), {})})
+    plain = run(store)
+    told: list[str] = []
+    with served(Script(behaviour="breaks")) as script:
+        gaia = GaiaArchive(url=f"{script.url}/tap-server/tap")
+        table = run(store, Solving(index_folders=(), gaia=gaia), told)
+    assert table.loc["one", "zero_point_mag"] == plain.loc["one", "zero_point_mag"]
+    assert any("index files' magnitudes" in line for line in told)
+    assert "V_T" in fits.getheader(store.solved("far", SESSION) / "one.fits").comments["MAGZP"]
