@@ -47,6 +47,10 @@ class Compared:
     def seconds(self) -> list[float]:
         return [run.seconds for run in self.runs]
 
+    @property
+    def cpu_s(self) -> list[float]:
+        return [run.cpu_s for run in self.runs]
+
 
 def compare(letter: str, files: Sequence[Path], rounds: int, work: Path) -> list[Compared]:
     """Fetch the tree with each program in turn, as often as there are rounds."""
