@@ -58,7 +58,11 @@ def write_colour(
     Returns a thumbnail.
     """
     with ThreadPoolExecutor(2, thread_name_prefix="picture") as pool:
-        linear = pool.submit(write_image, folder / "color.fits", ImageFile(rgb, header))
+        # astropy turns the bytes of what it writes round in place, and back: it gets its own copy,
+        # in FITS's byte order already.
+        linear = pool.submit(
+            write_image, folder / "color.fits", ImageFile(rgb.astype(">f4"), header)
+        )
         stretched = autostretch(rgb)
         tiff = pool.submit(_write_tiff, folder / "color.tif", stretched, credit)
         eight = to_uint8(stretched)
