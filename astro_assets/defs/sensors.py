@@ -19,7 +19,7 @@ from astro_assets.defs.decide import (
 from astro_assets.defs.history import History, add_partitions, run_request
 from astro_assets.defs.jobs import Job
 from astro_assets.defs.orphans import end_orphans
-from astro_assets.errors import AstroAssetsError, Permanent, SourceUnreachable
+from astro_assets.errors import AstroAssetsError, BrokenFile, Permanent, SourceUnreachable
 from astro_assets.settings import OftenOff, Settings, SourceSettings
 from astro_assets.sources.batches import Batch, look
 from astro_assets.sources.cautions import cautions
@@ -86,7 +86,10 @@ class _Watcher:
         sentences = [sentence for sentence in told if sentence]
         for sentence in sentences:
             context.log.warning(sentence)
-        return self._asked_for(context, cursor, batches, now_utc, sentences)
+        try:
+            return self._asked_for(context, cursor, batches, now_utc, sentences)
+        except BrokenFile as error:  # among the masters; nothing that uses them can be decided
+            return dg.SkipReason(" ".join([*sentences, str(error)]))
 
     def _failed(
         self,

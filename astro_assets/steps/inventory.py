@@ -94,7 +94,7 @@ def nights(store: Store) -> Mapping[str, str]:
     for night, names in notes_by_night(store).items():
         parts.setdefault(night, []).extend(names)
     return {
-        night: provenance.fingerprint(versions.NIGHT_REPORT, *sorted(shown))
+        night: provenance.fingerprint(versions.FRAMES, versions.NIGHT_REPORT, *sorted(shown))
         for night, shown in parts.items()
     }
 

@@ -96,6 +96,7 @@ class Masters:
             instrument = camera_parts(master.camera)["instrument"]
             self._of.setdefault((master.kind, instrument), []).append(master)
         self._judged: dict[tuple[str, Setup], _Judged] = {}
+        self._detectors: dict[tuple[str, str | None], list[MasterFile]] = {}
 
     def match(self, setup: Setup, night: date) -> Matched:
         """The masters that fit a frame, each the nearest in time among those that fit best.
@@ -123,10 +124,8 @@ class Masters:
             missing=_missing(setup, bias, dark, flat, unused_flat=bool(flats.fits) and not flat),
             warnings=tuple(sentence for fit in used for sentence in _warnings(fit, night)),
             refused=tuple(s for kind, group in groups.items() for s in _told(kind, group, night)),
-            read_noise_from=self._detector(setup, night, "read_noise_adu", "read_noise_error_adu"),
-            gain_from=None
-            if setup.gain_known
-            else self._detector(setup, night, "gain_e_per_adu", "gain_error"),
+            read_noise_from=self._read_noise(setup, night, _master(dark)),
+            gain_from=None if setup.gain_known else self._gain(setup, night),
         )
 
     def _judge(self, kind: str, setup: Setup) -> _Judged:
@@ -165,16 +164,29 @@ class Masters:
         scaled = [_scaled(fit, setup) for fit in longer if fit.master.exposure_s == longest]
         return _Judged(tuple(same or scaled), tuple(refused))
 
-    def _detector(self, setup: Setup, night: date, figure: str, error: str) -> MasterFile | None:
-        """The nearest in time that tells a figure of the detector; a measured one if there is."""
-        told = [
-            _Fit(m, ())
-            for kind in KINDS
-            for m in self._candidates(kind, setup)
-            if getattr(m, figure) is not None and not broken("detector", m, setup)[0]
-        ]
-        measured = [fit for fit in told if getattr(fit.master, error) is not None]
-        return _master(_nearest(measured or told, night))
+    def _read_noise(self, setup: Setup, night: date, dark: MasterFile | None) -> MasterFile | None:
+        """Biases; for a camera without them the dark in use, whose noise is no smaller."""
+        told = [m for m in self._of_detector(setup) if m.read_noise_error_adu is not None]
+        bound = dark if dark is not None and dark.read_noise_adu is not None else None
+        return _master(_nearest([_Fit(m, ()) for m in told], night)) or bound
+
+    def _gain(self, setup: Setup, night: date) -> MasterFile | None:
+        """Flats on which it was measured, else a master whose maker has stated it."""
+        told = [m for m in self._of_detector(setup) if m.gain_e_per_adu is not None]
+        measured = [m for m in told if m.gain_error is not None]
+        return _master(_nearest([_Fit(m, ()) for m in measured or told], night))
+
+    def _of_detector(self, setup: Setup) -> list[MasterFile]:
+        """Masters whose figures are those of the frame's detector, as it was set."""
+        key = (setup.camera, setup.read_mode)
+        if key not in self._detectors:
+            self._detectors[key] = [
+                m
+                for kind in KINDS
+                for m in self._candidates(kind, setup)
+                if not broken("detector", m, setup)[0]
+            ]
+        return self._detectors[key]
 
 
 def match(

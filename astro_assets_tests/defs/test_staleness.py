@@ -1,5 +1,7 @@
 """What is made again when what it was made with changes: once, and nothing else."""
 
+import json
+import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +15,9 @@ from dagster import DagsterInstance
 from astro_assets.definitions import build_defs
 from astro_assets.defs.sync import sync
 from astro_assets.settings import Settings, load_settings
-from astro_assets.steps import versions
+from astro_assets.steps import inventory, versions
 from astro_assets.store import Store
-from astro_assets_tests.defs.conftest import SITE
+from astro_assets_tests.defs.conftest import SITE, Hand
 
 SHAPE = (48, 48)
 SESSION = "2026-11-20_M31_Roof"
@@ -180,3 +182,58 @@ def test_what_was_made_before_there_were_records_is_made_again_once(bench: Bench
     runs = bench.sync()
     assert (runs["roof_master_dark"], runs["roof_session"]) == (1, 1)
     assert bench.sync() == {}
+
+
+@pytest.mark.parametrize(
+    ("step", "job"),
+    [("COMPOSITE", "compose"), ("FRAMES", "morning"), ("NIGHT_REPORT", "morning")],
+)
+def test_a_raised_version_of_what_brings_all_together_asks_for_it_once(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, step: str, job: str
+) -> None:
+    folder = bench.store.stacks("roof", SESSION)
+    folder.mkdir(parents=True)
+    state = {"source": "roof", "session": SESSION, "night": SESSION[:10], "target": "M31"}
+    before = {"filters": ["Red"], "digest": "1", "frames": 1}
+    (folder / "stack.json").write_text(json.dumps(state | before))
+    store = bench.store
+    asked = {"compose": inventory.targets, "morning": inventory.nights}[job]
+    known = asked(store)
+    assert asked(store) == known
+    monkeypatch.setattr(versions, step, "raised")
+    assert asked(store) != known
+    assert asked(store).keys() == known.keys()
+
+
+def test_a_stranger_among_the_masters_is_a_sentence_and_no_crash(bench: Bench) -> None:
+    bench.put("Light Frame", 1)
+    stranger = bench.store.root / "masters/roof/dark/mine.fits"
+    stranger.parent.mkdir(parents=True)
+    fits.PrimaryHDU(np.zeros(SHAPE, np.float32)).writeto(stranger)
+    sources = bench.settings.active_sources
+    outcome = sync(bench.settings, build_defs(bench.settings), bench.instance, sources, _silent)
+    assert any("is no master that was made here" in sentence for sentence in outcome.failures)
+    hand = Hand.over(bench.settings, bench.instance)
+    requests, reason = hand.tick("watch_roof")
+    assert requests == []
+    assert "is no master that was made here" in str(reason)
+
+
+def test_the_sensor_asks_as_sync_does(bench: Bench) -> None:
+    """What sync has done is no news to the sensor; masters that come later are, once."""
+    bench.put("Light Frame", 1)
+    bench.sync()
+    hand = Hand.over(bench.settings, bench.instance)
+    assert hand.tick("watch_roof")[0] == []
+    bench.put("Dark Frame")
+    for path in bench.folder.iterdir():
+        os.utime(path, (1e9, 1e9))  # old enough not to be growing
+    jobs = []
+    while requests := hand.tick("watch_roof")[0]:
+        jobs += [request.job_name for request in requests]
+        hand.run_well(requests)
+        assert len(jobs) < 10
+    assert jobs.count("roof_session") == 1
+    assert jobs.count("roof_master_dark") == 1
+    assert hand.tick("watch_roof")[0] == []
+    assert bench.header()["CALSTAT"] == "BD"

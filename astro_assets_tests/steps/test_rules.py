@@ -157,6 +157,9 @@ def test_the_read_noise_is_the_nearest_bias_s_also_when_the_dark_brings_its_own(
     assert matched.bias is None
     assert matched.read_noise_from is noisy
     assert found(replace(noisy, camera="T20_bin2_gain100"), dark).read_noise_from is None
+    bound = replace(dark, read_noise_adu=6.0)
+    assert found(noisy, bound).read_noise_from is noisy
+    assert found(bound).read_noise_from is bound
 
 
 def test_a_measured_gain_goes_before_a_stated_one_and_is_not_needed_where_one_is_known() -> None:
@@ -172,7 +175,8 @@ def test_the_digests_change_with_what_is_used_and_with_nothing_else() -> None:
     other = replace(DARK, temperature_c=-20.0, path=Path("x.fits"), digest="x")
     assert found(BIAS, DARK, other, replace(FLAT, filter="Blue")).digests == before
     assert found(BIAS, replace(DARK, digest="new")).digests != before
-    assert found(replace(BIAS, read_noise_adu=3.0), DARK).digests != before
+    noisy = replace(BIAS, read_noise_adu=3.0, read_noise_error_adu=0.1)
+    assert found(noisy, DARK).digests != before
 
 
 def test_a_setup_is_read_back_as_it_was_written() -> None:
