@@ -68,13 +68,16 @@ def to_uint8(picture: NDArray[np.uint16]) -> NDArray[np.uint8]:
 
 def _levels(rgb: NDArray[np.float32]) -> tuple[float, float, float, float]:
     """Black, sky and white of the mean intensity, and the sky's spread."""
-    intensity = rgb.mean(axis=0)
+    # Of a large picture every other row and column: no star is smaller than that.
+    step = 2 if rgb[0].size > 4 * _SAMPLES else 1
+    intensity = rgb[:, ::step, ::step].mean(axis=0)
     seen = intensity[np.isfinite(intensity)]
     if seen.size == 0:
         return 0.0, 0.5, 1.0, 1.0
     sky, sigma = _sky(seen[:: max(1, seen.size // _SAMPLES)])
     # Not the very brightest: one hot pixel must not set the scale.
-    brightest = float(np.partition(seen, -_FEW)[-_FEW]) if seen.size > _FEW else float(seen.max())
+    few = _FEW // step**2
+    brightest = float(np.partition(seen, -few)[-few]) if seen.size > few else float(seen.max())
     return sky - _BLACK_SIGMA * sigma, sky, max(brightest, sky + 20 * sigma), sigma
 
 
@@ -111,8 +114,38 @@ def _softening(sky: float) -> float:
 def _calmed(rgb: Any, sky: float, half: float, reach: int) -> Any:
     """The strip with the colours of its faint pixels taken from the faint ones around."""
     _, ny, nx = rgb.shape
-    sums = np.zeros((ny, nx, 3), np.float32)  # weight, weighted red and blue less the mean
+    own, sums = _own_colors(rgb, sky, half)
+    _box_along_rows(sums, reach)
+    calmed = np.empty_like(rgb)
+    around = np.zeros((3, nx), np.float32)
+    for y in range(min(reach, ny)):
+        around += sums[y]
+    for y in range(ny):
+        if y + reach < ny:
+            around += sums[y + reach]
+        if y - reach - 1 >= 0:
+            around -= sums[y - reach - 1]
+        for x in range(nx):
+            mean = (rgb[0, y, x] + rgb[1, y, x] + rgb[2, y, x]) / 3
+            red, blue = rgb[0, y, x] - mean, rgb[2, y, x] - mean
+            if around[0, x] > 1:
+                keep = own[y, x]
+                red = keep * red + (1 - keep) * around[1, x] / around[0, x]
+                blue = keep * blue + (1 - keep) * around[2, x] / around[0, x]
+            calmed[0, y, x] = mean + red
+            calmed[1, y, x] = mean - red - blue
+            calmed[2, y, x] = mean + blue
+    return calmed
+
+
+@njit(cache=True, nogil=True)
+def _own_colors(rgb: Any, sky: float, half: float) -> Any:
+    """How much of its own colour each pixel shows, and of the rest (ny, 3, nx): weight, weighted
+    red and blue less the mean.
+    """
+    _, ny, nx = rgb.shape
     own = np.zeros((ny, nx), np.float32)
+    sums = np.zeros((ny, 3, nx), np.float32)
     for y in range(ny):
         for x in range(nx):
             mean = (rgb[0, y, x] + rgb[1, y, x] + rgb[2, y, x]) / 3
@@ -121,48 +154,24 @@ def _calmed(rgb: Any, sky: float, half: float, reach: int) -> Any:
             above = max((mean - sky) / half, 0.0)
             own[y, x] = above * above / (1 + above * above)
             weight = 1 - own[y, x]
-            sums[y, x, 0] = weight
-            sums[y, x, 1] = weight * (rgb[0, y, x] - mean)
-            sums[y, x, 2] = weight * (rgb[2, y, x] - mean)
-    _box_along_rows(sums, reach)
-    calmed = np.empty_like(rgb)
-    column = np.zeros((nx, 3), np.float64)
-    for y in range(min(reach, ny)):
-        for x in range(nx):
-            for k in range(3):
-                column[x, k] += sums[y, x, k]
-    for y in range(ny):
-        for x in range(nx):
-            if y + reach < ny:
-                for k in range(3):
-                    column[x, k] += sums[y + reach, x, k]
-            if y - reach - 1 >= 0:
-                for k in range(3):
-                    column[x, k] -= sums[y - reach - 1, x, k]
-            mean = (rgb[0, y, x] + rgb[1, y, x] + rgb[2, y, x]) / 3
-            red, blue = rgb[0, y, x] - mean, rgb[2, y, x] - mean
-            if column[x, 0] > 1:
-                keep = own[y, x]
-                red = keep * red + (1 - keep) * column[x, 1] / column[x, 0]
-                blue = keep * blue + (1 - keep) * column[x, 2] / column[x, 0]
-            calmed[0, y, x] = mean + red
-            calmed[1, y, x] = mean - red - blue
-            calmed[2, y, x] = mean + blue
-    return calmed
+            sums[y, 0, x] = weight
+            sums[y, 1, x] = weight * (rgb[0, y, x] - mean)
+            sums[y, 2, x] = weight * (rgb[2, y, x] - mean)
+    return own, sums
 
 
 @njit(cache=True, nogil=True)
 def _box_along_rows(sums: Any, reach: int) -> None:
     """Each value becomes the sum of those within ``reach`` in its row, in place."""
-    ny, nx, _ = sums.shape
+    ny, planes, nx = sums.shape
     row = np.empty(nx + 1, np.float64)
     for y in range(ny):
-        for k in range(3):
+        for k in range(planes):
             row[0] = 0.0
             for x in range(nx):
-                row[x + 1] = row[x] + sums[y, x, k]
+                row[x + 1] = row[x] + sums[y, k, x]
             for x in range(nx):
-                sums[y, x, k] = row[min(x + reach + 1, nx)] - row[max(x - reach, 0)]
+                sums[y, k, x] = row[min(x + reach + 1, nx)] - row[max(x - reach, 0)]
 
 
 @njit(cache=True, nogil=True)
