@@ -26,10 +26,8 @@ _BULB = ("bulb", "Bulb Mode")
 _TARGET = ("capturetarget", "Capture Target")
 _BULB_WORDS = ("bulb", "time")
 _EVENT_MS = 200
-_PAIR_S = 1.5
-"""how long after the first file of an exposure its twin may come"""
-_FILE_S = 60.0
-"""how long after a bulb exposure its file may come"""
+_FILE_S = 40.0
+"""how long after an exposure its files may come"""
 
 
 class GphotoCamera:
@@ -42,6 +40,8 @@ class GphotoCamera:
         self._camera: Any = None
         self._name = config.name
         self._fetched: list[tuple[str, str]] = []
+        self._files = 1
+        """that an exposure gives"""
 
     def open(self) -> str:
         import gphoto2
@@ -54,7 +54,8 @@ class GphotoCamera:
             self._camera.set_port_info(ports[ports.lookup_path(address)])
             self._camera.init()
             self._choose(_TARGET, "Internal RAM")
-            self._choose(_FORMAT, self._config.image_format)
+            # As the cameras name it: NEF+Fine, RAW + Large Fine JPEG.
+            self._files = 2 if "+" in self._choose(_FORMAT, self._config.image_format) else 1
         except gphoto2.GPhoto2Error as error:
             raise self._failed("does not open", error) from error
         return self._name
@@ -69,11 +70,13 @@ class GphotoCamera:
             bulb = self._set_shutter(shot.exposure_s)
             begun_utc = datetime.now(UTC)
             if bulb:
-                places = self._bulb(gphoto2, shot.exposure_s)
+                self._bulb(shot.exposure_s)
+                first = []
             else:
                 place = self._camera.capture(gphoto2.GP_CAPTURE_IMAGE)
-                places = [(place.folder, place.name), *self._arriving(gphoto2, _PAIR_S, some=False)]
-            files = tuple(self._fetch(gphoto2, *place, part) for place in dict.fromkeys(places))
+                first = [(place.folder, place.name)]
+            places = self._arriving(gphoto2, first)
+            files = tuple(self._fetch(gphoto2, *place, part) for place in places)
         except gphoto2.GPhoto2Error as error:
             raise self._failed("the exposure failed", error) from error
         return Taken(files, self._facts(shot, begun_utc))
@@ -123,33 +126,28 @@ class GphotoCamera:
             self._choose(_SHUTTER, min(timed, key=lambda c: abs(timed[c] / wanted - 1)))
         return False
 
-    def _bulb(self, gphoto2: Any, exposure_s: float) -> list[tuple[str, str]]:
+    def _bulb(self, exposure_s: float) -> None:
         self._write(_BULB, 1)
         try:
             time.sleep(self._stretch(exposure_s))
         finally:
             self._write(_BULB, 0)
-        return self._arriving(gphoto2, self._stretch(_FILE_S), some=True)
 
-    def _arriving(self, gphoto2: Any, patience_s: float, *, some: bool) -> list[tuple[str, str]]:
-        """Files that the camera tells of, until it is done.
-
-        some : wait for one at least
-        """
-        places: list[tuple[str, str]] = []
-        give_up_s = time.monotonic() + patience_s
+    def _arriving(self, gphoto2: Any, first: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Where an exposure's files are on the camera: ``first`` and those that it tells of."""
+        places = dict.fromkeys(first)
+        give_up_s = time.monotonic() + self._stretch(_FILE_S)
         while time.monotonic() < give_up_s:
             kind, data = self._camera.wait_for_event(_EVENT_MS)
             if kind == gphoto2.GP_EVENT_FILE_ADDED:
-                places.append((data.folder, data.name))
-                give_up_s = time.monotonic() + min(patience_s, _PAIR_S)
-            elif kind == gphoto2.GP_EVENT_CAPTURE_COMPLETE or (
-                kind == gphoto2.GP_EVENT_TIMEOUT and (places or not some)
-            ):
+                places[data.folder, data.name] = None
+            elif kind == gphoto2.GP_EVENT_TIMEOUT and len(places) >= self._files:
                 break
-        if some and not places:
+        if not places:
             raise CameraFailed(f"{self._name}: no picture came after the exposure")
-        return places
+        if len(places) < self._files:
+            log.warning("%s gave one file where two belong", self._name)
+        return list(places)
 
     def _fetch(self, gphoto2: Any, folder: str, name: str, part: Path) -> Path:
         """Copy a file from the camera; what the camera calls it gives the ending."""
@@ -180,22 +178,28 @@ class GphotoCamera:
             **({} if shot.gain is None else {"GAIN": str(shot.gain)}),
         }
 
-    def _choose(self, names: tuple[str, ...], value: str) -> None:
-        """Set a choice that fits ``value`` best; one that the camera lacks is said and left."""
+    def _choose(self, names: tuple[str, ...], value: str) -> str:
+        """Set a choice that fits ``value`` best; one that the camera lacks is said and left.
+
+        Returns
+        -------
+        str : what it is set to; empty where there is no such setting
+        """
         widget = self._widget(names)
         if widget is None:
             log.warning("%s has no setting %s; it keeps its own", self._name, names[0])
-            return
+            return ""
         choices = self._choices(names)
         fitting = [c for c in choices if c.lower() == value.lower()] or [
             c for c in choices if value.lower() in c.lower()
         ]
         if not fitting:
             log.warning("%s has no %s %s, but %s", self._name, names[0], value, ", ".join(choices))
-            return
+            return str(widget.get_value())
         if widget.get_value() != fitting[0]:
             widget.set_value(fitting[0])
             self._camera.set_single_config(widget.get_name(), widget)
+        return fitting[0]
 
     def _write(self, names: tuple[str, ...], value: int) -> None:
         widget = self._widget(names)
