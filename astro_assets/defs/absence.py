@@ -12,6 +12,7 @@ from dagster import DagsterInstance
 
 from astro_assets.settings import SourceSettings
 from astro_assets.sources.batches import Batch
+from astro_assets.steps.fetch import MayDelete
 from astro_assets.store import Store
 
 NEW_NORMAL = timedelta(days=1)
@@ -32,7 +33,7 @@ def absence(
     before, since = _remembered(source, instance)
     if before is None:
         before = 1 if _holds_batches(source, store) else 0
-    emptied_by_us = getattr(source, "delete_after_fetch", False)
+    emptied_by_us = isinstance(source, MayDelete) and source.delete_after_fetch
     usual = emptied_by_us or 2 * files >= before
     if usual or (since is not None and now_utc - since >= NEW_NORMAL):
         _remember(source, instance, files, None)

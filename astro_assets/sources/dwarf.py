@@ -4,11 +4,10 @@ What belongs here: what a path on that telescope says of a frame. What does not:
 """
 
 import re
-from datetime import date, datetime
 
 from astro_assets.frame import FrameKind
-from astro_assets.night import night_of, night_of_local
 from astro_assets.settings import DwarfSource, Secrets
+from astro_assets.sources.nights import night_of_change, night_of_stamp
 from astro_assets.sources.paths import is_fits, stem
 from astro_assets.sources.protocol import Kind, Placement, RemoteFile, Transport
 
@@ -32,7 +31,7 @@ _CAMERAS = {"cam_0": "TELE", "cam_1": "WIDE"}
 _FILTERS = {"0": "VIS", "1": "Astro", "2": "Duo-Band"}
 _MATRIX = "RGGB"
 _SIDECAR = "shotsInfo.json"
-_NO_NIGHT = date(1970, 1, 1)
+_STAMP_FORM = "%Y-%m-%d-%H-%M-%S"
 
 
 def place(file: RemoteFile, timezone: str) -> Placement | None:
@@ -72,7 +71,7 @@ def _light(
         facts |= {"CCD-TEMP": named["temperature"]} if named["temperature"] else {}
     return Placement(
         kind=FrameKind.OTHER if name.startswith("failed_") else FrameKind.LIGHT,
-        night=_night(session["stamp"], file, timezone),
+        night=night_of_stamp(session["stamp"], _STAMP_FORM, file, timezone),
         target=target,
         instrument=facts["INSTRUME"],
         facts=facts,
@@ -89,7 +88,7 @@ def _dark(darks: re.Match[str], file: RemoteFile, timezone: str) -> Placement:
     }
     return Placement(
         kind=FrameKind.DARK,
-        night=_night(darks["stamp"], file, timezone),
+        night=night_of_stamp(darks["stamp"], _STAMP_FORM, file, timezone),
         target=None,
         instrument=facts["INSTRUME"],
         configuration=f"{float(darks['exposure']):g}s_gain{darks['gain']}_bin{darks['binning']}",
@@ -118,7 +117,7 @@ def _master(below: list[str], file: RemoteFile, name: str, timezone: str) -> Pla
         facts |= {"BAYERPAT": _MATRIX, "FILTER": _FILTERS.get(found.get("ir", ""), "")}
     return Placement(
         kind=kind,
-        night=night_of(file.modified_utc, timezone) if file.modified_utc else _NO_NIGHT,
+        night=night_of_change(file, timezone),
         target=None,
         instrument=facts["INSTRUME"],
         configuration=name.removeprefix(f"{kind}_"),
@@ -135,29 +134,12 @@ def _matched(pattern: re.Pattern[str], folders: list[str]) -> re.Match[str] | No
     return next((match for folder in folders if (match := pattern.fullmatch(folder))), None)
 
 
-def _night(stamp: str, file: RemoteFile, timezone: str) -> date:
-    try:
-        return night_of_local(datetime.strptime(stamp, "%Y-%m-%d-%H-%M-%S"))  # noqa: DTZ007 - local
-    except (ValueError, OverflowError):
-        return night_of(file.modified_utc, timezone) if file.modified_utc else _NO_NIGHT
-
-
 def connect(source: DwarfSource, secrets: Secrets) -> Transport:
     """Plain FTP, as the telescope has it on its own network."""
-    from astro_assets.sources.ftp import FtpTransport
-    from astro_assets.sources.ftp_client import ANONYMOUS, FtpServer
+    from astro_assets.sources.ftp import open_to_everyone
 
-    del secrets  # everyone is let in
-    server = FtpServer(
-        name=source.name,
-        host=source.host,
-        port=source.port,
-        path=source.path,
-        user=ANONYMOUS,
-        password="",
-        login_hint="this telescope should let everyone in; look at its own application",
-    )
-    return FtpTransport(server)
+    del secrets
+    return open_to_everyone(source)
 
 
 DWARF = Kind("dwarf", connect, place)

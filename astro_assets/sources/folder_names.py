@@ -11,8 +11,9 @@ from zoneinfo import ZoneInfo
 from astro_assets.frame import FrameKind, kind_from_text
 from astro_assets.night import night_of, night_of_local
 from astro_assets.sources.configuration import configuration
+from astro_assets.sources.nights import night_of_change
 from astro_assets.sources.paths import stem
-from astro_assets.sources.protocol import Placement, RemoteFile
+from astro_assets.sources.protocol import NO_NIGHT, Placement, RemoteFile
 
 _KINDS = {
     "light": FrameKind.LIGHT, "lights": FrameKind.LIGHT,
@@ -29,7 +30,6 @@ _FILTERS = (
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[_T ](\d\d)-(\d\d)-(\d\d)", re.ASCII)
 _EXPOSURE = re.compile(r"(\d{1,5}(?:\.\d{1,6})?)s", re.ASCII)
-_NO_NIGHT = date(1970, 1, 1)
 
 
 def place(file: RemoteFile, timezone: str) -> Placement:
@@ -113,9 +113,9 @@ def _night(file: RemoteFile, folders: list[str], words: list[str], timezone: str
         for folder in reversed(folders):
             if _DATE.fullmatch(folder) and (moment := _moment(folder)):
                 return moment.date()
-        return night_of(file.modified_utc, timezone) if file.modified_utc else _NO_NIGHT
+        return night_of_change(file, timezone)
     except OverflowError:
-        return _NO_NIGHT
+        return NO_NIGHT
 
 
 def _named_moment(name: str) -> datetime | None:

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from astro_assets.errors import BrokenFile, ListingFailed, SourceUnreachable, TransferCut
+from astro_assets.settings import DwarfSource, VesperaSource
 from astro_assets.sources import ftp_client
 from astro_assets.sources.ftp_client import (
     FtpServer,
@@ -256,3 +257,18 @@ class FtpTransport:
         client, self._client = self._client, None
         if client is not None:
             client.close()
+
+
+def open_to_everyone(source: VesperaSource | DwarfSource) -> FtpTransport:
+    """A telescope on its own network, which has nothing but plain FTP, and no log-in."""
+    return FtpTransport(
+        FtpServer(
+            name=source.name,
+            host=source.host,
+            port=source.port,
+            path=source.path,
+            user=ftp_client.ANONYMOUS,
+            password="",
+            login_hint="this telescope should let everyone in; look at its own application",
+        )
+    )

@@ -10,11 +10,11 @@ from datetime import date, datetime
 from functools import lru_cache
 
 from astro_assets.frame import FrameKind
-from astro_assets.night import night_of
 from astro_assets.settings import ItelescopeSource, Secrets
 from astro_assets.sources.identity import ftps_certificate
 from astro_assets.sources.itelescope_masters import in_library, place_master
 from astro_assets.sources.itelescope_sites import sites
+from astro_assets.sources.nights import night_of_change
 from astro_assets.sources.paths import is_fits, stem
 from astro_assets.sources.protocol import Kind, Place, Placement, RemoteFile, Transport
 
@@ -31,8 +31,6 @@ _PREMIUM_NAME = re.compile(
     r"-(?P<filter>[^-]+)-(?P<sequence>\d+)",
     re.ASCII | re.IGNORECASE,
 )
-_NO_NIGHT = date(1970, 1, 1)
-"""For a file of which neither name, path nor server says when: it must still be seen."""
 
 
 def place(
@@ -171,7 +169,7 @@ def _night(day: str, parts: list[str], file: RemoteFile, timezone: str) -> date:
         day_there = _day(text)
         if day_there is not None:
             return day_there
-    return night_of(file.modified_utc, timezone) if file.modified_utc else _NO_NIGHT
+    return night_of_change(file, timezone)
 
 
 @lru_cache(4096)

@@ -10,7 +10,7 @@ from datetime import date
 
 from astro_assets.frame import FrameKind, kind_from_text
 from astro_assets.sources.paths import stem
-from astro_assets.sources.protocol import Placement, RemoteFile
+from astro_assets.sources.protocol import NO_NIGHT, Placement, RemoteFile
 
 _LIBRARY = "calibration files"
 _FOLDER = "masters"
@@ -21,7 +21,6 @@ _BINNING = re.compile(r"bin(\d+)x\d+", re.ASCII | re.IGNORECASE)
 _TEMPERATURE = re.compile(r"temp(-?\d+(?:\.\d+)?)c", re.ASCII | re.IGNORECASE)
 _EXPOSURE = re.compile(r"exptime(\d+(?:\.\d+)?)(ms|s)", re.ASCII | re.IGNORECASE)
 _NO_FILTER = ("master", "masters", "filter", "frame", "flats", "darks", "biases", "calibration")
-_NO_NIGHT = date(1970, 1, 1)
 
 
 def in_library(parts: list[str]) -> bool:
@@ -114,4 +113,4 @@ def _night(folders: list[str], file: RemoteFile) -> date:
                 return date(int(match[1]), int(match[2]), int(match[3] or 1))
             except ValueError:
                 continue
-    return file.modified_utc.date() if file.modified_utc else _NO_NIGHT
+    return file.modified_utc.date() if file.modified_utc else NO_NIGHT

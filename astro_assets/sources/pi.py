@@ -24,6 +24,7 @@ from astro_assets.sources.pi_confirm import confirm
 from astro_assets.sources.pi_headers import Headers
 from astro_assets.sources.pi_manifest import MANIFEST, STATUS, is_done, parse_manifest
 from astro_assets.sources.protocol import (
+    NO_NIGHT,
     Confirmed,
     Kind,
     Placement,
@@ -196,7 +197,7 @@ def _date(night: str) -> date:
     try:
         return date.fromisoformat(night[:10])
     except ValueError:
-        return date(1970, 1, 1)
+        return NO_NIGHT
 
 
 def connect(source: PiSource, secrets: Secrets) -> Transport:

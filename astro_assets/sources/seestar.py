@@ -4,11 +4,10 @@ What belongs here: what a path on that telescope says of a frame. What does not:
 """
 
 import re
-from datetime import date, datetime
 
 from astro_assets.frame import FrameKind
-from astro_assets.night import night_of, night_of_local
 from astro_assets.settings import Secrets, SeestarSource
+from astro_assets.sources.nights import night_of_stamp
 from astro_assets.sources.paths import is_fits, stem
 from astro_assets.sources.protocol import Kind, Placement, RemoteFile, Transport
 
@@ -18,7 +17,6 @@ _NAME = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _INSTRUMENT = "Seestar"
-_NO_NIGHT = date(1970, 1, 1)
 
 
 def place(file: RemoteFile, timezone: str) -> Placement | None:
@@ -39,18 +37,11 @@ def place(file: RemoteFile, timezone: str) -> Placement | None:
         facts |= {"FILTER": named["filter"]} if named["filter"] else {}
     return Placement(
         kind=FrameKind.LIGHT,
-        night=_night(named["moment"] if named else "", file, timezone),
+        night=night_of_stamp(named["moment"] if named else "", "%Y%m%d-%H%M%S", file, timezone),
         target=target,
         instrument=_INSTRUMENT,
         facts=facts,
     )
-
-
-def _night(moment: str, file: RemoteFile, timezone: str) -> date:
-    try:
-        return night_of_local(datetime.strptime(moment, "%Y%m%d-%H%M%S"))  # noqa: DTZ007 - local
-    except (ValueError, OverflowError):
-        return night_of(file.modified_utc, timezone) if file.modified_utc else _NO_NIGHT
 
 
 def connect(source: SeestarSource, secrets: Secrets) -> Transport:

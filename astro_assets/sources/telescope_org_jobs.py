@@ -7,13 +7,13 @@ downloading (`telescope_org`).
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from astro_assets.errors import BrokenFile
 from astro_assets.frame import FrameKind
 from astro_assets.night import night_of
-from astro_assets.sources.protocol import Placement, RemoteFile
+from astro_assets.sources.protocol import NO_NIGHT, Placement, RemoteFile
 
 TIMEZONE = "Atlantic/Canary"
 """All its telescopes stand on Tenerife."""
@@ -101,7 +101,7 @@ def place(file: RemoteFile, timezone: str) -> Placement:
     flat = (name["flat"] or "") if name else ""
     return Placement(
         kind=FrameKind.FLAT if flat else FrameKind.LIGHT,
-        night=night_of(moment, TIMEZONE) if moment else date(1970, 1, 1),
+        night=night_of(moment, TIMEZONE) if moment else NO_NIGHT,
         target=None if flat else file.facts.get("OBJECT", "unknown"),
         instrument=file.facts.get("TELESCOP", "telescope.org"),
         configuration=flat,

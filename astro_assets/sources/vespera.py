@@ -7,8 +7,9 @@ import re
 from datetime import date, datetime
 
 from astro_assets.frame import FrameKind
-from astro_assets.night import night_of, night_of_local
+from astro_assets.night import night_of_local
 from astro_assets.settings import Secrets, VesperaSource
+from astro_assets.sources.nights import night_of_change
 from astro_assets.sources.paths import is_fits, is_tiff
 from astro_assets.sources.protocol import Kind, Placement, RemoteFile, Transport
 
@@ -18,8 +19,6 @@ _NUMBER = re.compile(r"(?i)(\d{1,4})-observation", re.ASCII)
 _LIGHTS = "images-initial"
 _SIDECAR = ".json"
 _INSTRUMENT = "Vespera"
-_NO_NIGHT = date(1970, 1, 1)
-"""For a file of which neither path nor server says when: it must still be seen."""
 
 
 def place(file: RemoteFile, timezone: str) -> Placement | None:
@@ -93,25 +92,15 @@ def _night(folders: list[str], file: RemoteFile, timezone: str) -> date:
             )
         except (ValueError, OverflowError):
             continue
-    return night_of(file.modified_utc, timezone) if file.modified_utc else _NO_NIGHT
+    return night_of_change(file, timezone)
 
 
 def connect(source: VesperaSource, secrets: Secrets) -> Transport:
     """Plain FTP, as the telescope has it on its own network."""
-    from astro_assets.sources.ftp import FtpTransport
-    from astro_assets.sources.ftp_client import ANONYMOUS, FtpServer
+    from astro_assets.sources.ftp import open_to_everyone
 
-    del secrets  # everyone is let in
-    server = FtpServer(
-        name=source.name,
-        host=source.host,
-        port=source.port,
-        path=source.path,
-        user=ANONYMOUS,
-        password="",
-        login_hint="this telescope should let everyone in; look at its own application",
-    )
-    return FtpTransport(server)
+    del secrets
+    return open_to_everyone(source)
 
 
 VESPERA = Kind("vespera", connect, place)
