@@ -4,7 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from astro_assets.imaging.photometry import limiting_magnitude, transparency, zero_point
+from astro_assets.imaging.photometry import (
+    limiting_magnitude,
+    sky_brightness,
+    transparency,
+    zero_point,
+)
+from astro_assets.imaging.profile import Profile
 from astro_assets.imaging.stars import find_stars
 from astro_assets_tests.imaging.star_field import draw, pair, scatter
 
@@ -71,3 +77,35 @@ def test_star_at_the_limit_has_five_sigma() -> None:
 def test_transparency() -> None:
     assert transparency(20.0, 20.0) == 1
     assert transparency(19.0, 20.0) == pytest.approx(0.398, abs=0.001)
+
+
+def test_a_star_cut_by_a_bad_column_does_not_count() -> None:
+    mag = np.random.default_rng(8).uniform(7, 12, 30)
+    stars = table(mag, zero=20.5, exposure_s=30, seed=8)
+    stars.loc[:13, "missing"] = 0.3
+    stars.loc[:13, "flux_e"] *= 0.8
+    found = zero_point(stars, pd.DataFrame({"star": np.arange(30), "mag": mag}), 30)
+    assert found is not None
+    assert found.mag == pytest.approx(20.5, abs=0.04)
+
+
+def test_sky_brightness_is_that_of_a_square_arcsecond() -> None:
+    # 400 e⁻ in 10 s on pixels of 2″: 10 e⁻ per second and square arcsecond.
+    sky = sky_brightness(21.0, sky_e=400.0, exposure_s=10.0, scale_arcsec=2.0)
+    assert sky == pytest.approx(21.0 - 2.5)
+
+
+@pytest.mark.parametrize("sky_e", [0.0, -3.0, float("nan")])
+def test_a_sky_that_was_taken_off_has_no_brightness(sky_e: float) -> None:
+    assert np.isnan(sky_brightness(21.0, sky_e=sky_e, exposure_s=10.0, scale_arcsec=2.0))
+
+
+@pytest.mark.parametrize("beta", [2.5, 3.5, 29.0])
+def test_noise_area_is_one_over_the_sum_of_the_squared_profile(beta: float) -> None:
+    alpha = 8 / (2 * np.sqrt(2 ** (1 / beta) - 1))
+    y, x = np.mgrid[-150:151, -150:151]
+    drawn = (1 + (x**2 + y**2) / alpha**2) ** -beta
+    drawn /= drawn.sum()
+    assert Profile(2.1, beta).noise_area_fwhm2 * 8**2 == pytest.approx(
+        1 / (drawn**2).sum(), rel=0.01
+    )

@@ -10,8 +10,9 @@ import pytest
 from scipy.ndimage import convolve
 
 from astro_assets.imaging.background import background
+from astro_assets.imaging.figures import Figures
 from astro_assets.imaging.photometry import zero_point
-from astro_assets.imaging.quality import Figures, judge
+from astro_assets.imaging.quality import judge
 from astro_assets.imaging.stars import find_stars, seeing
 from astro_assets.settings import Limits
 from astro_assets_tests.imaging.star_field import draw, pair, scatter
@@ -109,6 +110,45 @@ def test_weights_follow_signal_to_noise() -> None:
     assert verdicts[3].transparency == pytest.approx(10**-0.2)
     assert verdicts[3].weight == pytest.approx(10**-0.4)
     assert verdicts[4].weight == pytest.approx(0.25)
+
+
+def test_weights_hold_across_exposure_times() -> None:
+    """Frames of 15 s and 60 s meet in one stack; each has the sky's noise of its own time."""
+    short = replace(GOOD, exposure_s=15, noise_e=7.5, n_stars=40)
+    verdicts = judge([GOOD, GOOD, GOOD, short, short], LIMITS)
+    assert [verdict.accepted for verdict in verdicts] == [True] * 5
+    assert verdicts[3].weight == pytest.approx(verdicts[0].weight / 4)
+
+
+def test_transparency_is_told_against_the_session_and_its_best() -> None:
+    frames = [replace(GOOD, zero_point_mag=mag) for mag in (20.0, 19.8, 19.8)]
+    verdicts = judge(frames, LIMITS)
+    assert verdicts[0].transparency_best == 1
+    assert verdicts[1].transparency_best == pytest.approx(10 ** (-0.4 * 0.2))
+    assert verdicts[1].transparency == 1
+
+
+@pytest.mark.parametrize(
+    ("limit", "changed", "reason"),
+    [
+        ({"max_fwhm_arcsec": 5.0}, {"fwhm_arcsec": 5.6},
+         "seeing or focus: FWHM 5.6″, limit 5.0″"),
+        ({"min_sky_mag_arcsec2": 19.0}, {"sky_mag_arcsec2": 18.4},
+         "bright sky: 18.4 mag/arcsec², limit 19.0"),
+        ({"min_limiting_mag": 15.0}, {"limiting_mag": 14.2},
+         "not deep enough: limiting magnitude 14.2, limit 15.0"),
+    ],
+)  # fmt: skip
+def test_absolute_limits_hold_for_a_session_that_is_all_alike(
+    limit: dict[str, float], changed: dict[str, float], reason: str
+) -> None:
+    frames = [replace(GOOD, **changed)] * 3
+    assert reasons(frames) == [""] * 3
+    found = judge(frames, Limits(**limit))
+    assert [verdict.reason for verdict in found] == [reason] * 3
+    assert [verdict.weight for verdict in found] == [0] * 3
+    unknown = judge([GOOD], Limits(**limit))
+    assert unknown[0].accepted
 
 
 def test_nothing_to_judge() -> None:
