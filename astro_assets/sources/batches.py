@@ -13,6 +13,7 @@ from datetime import date
 from astro_assets.frame import CALIBRATION_KINDS, FrameKind, key_part, target_key
 from astro_assets.settings import Settings, SourceSettings
 from astro_assets.settings.sources import Selection
+from astro_assets.sources.aging import as_once_told
 from astro_assets.sources.kinds import KINDS, connect
 from astro_assets.sources.paths import is_fits, is_tiff, spelled, stem
 from astro_assets.sources.protocol import Hurrying, Placement, Remembering, RemoteFile
@@ -76,9 +77,14 @@ def look(source: SourceSettings, settings: Settings, within_s: float | None = No
         transport.hurry(within_s)
     with transport:
         files = transport.list()
-    return group(
+    batches = group(
         source.name, files, lambda file: place(file, settings.site.timezone), source.select
     )
+    store = Store(settings.root)
+    return [
+        replace(batch, files=as_once_told(batch.files, store.raw(batch.source, batch.key)))
+        for batch in batches
+    ]
 
 
 def group(
