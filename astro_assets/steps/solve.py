@@ -1,5 +1,6 @@
 """Solved frames: a WCS, a star table and quality figures for each, and the verdict on each."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from astropy.table import Table
 
 from astro_assets.errors import NotSolved, Unusable
 from astro_assets.imaging.grid import MAX_SEPARATION_DEG, strays
+from astro_assets.imaging.photometry import transparency
 from astro_assets.imaging.quality import Figures, Verdict, judge
 from astro_assets.imaging.solve import Solution
 from astro_assets.settings import Limits, Solving
@@ -20,11 +22,18 @@ from astro_assets.steps.measure import Measured, compared, figures_of, measure
 from astro_assets.steps.pool import map_frames
 from astro_assets.steps.solving import SessionSolver
 from astro_assets.steps.summary import Judgement, Summary
+from astro_assets.steps.usual import usual_zero_points
 from astro_assets.store import ImageFile, Store, whole_file, write_image
 
 TABLE = "frames.parquet"
 GOOD_RESIDUAL_PX = 0.8
 GOOD_SOLVED_FRACTION = 0.8
+
+_MAGNITUDES = (
+    ("zero_point_mag", "MAGZP", "mag", "of 1 e-/s"),
+    ("limiting_mag", "MAGLIM", "mag", "5 sigma"),
+    ("sky_mag_arcsec2", "MAGSKY", "mag/arcsec2", "sky"),
+)
 
 Log = Callable[[str], None]
 
@@ -68,6 +77,7 @@ def solve_session(
         [m.frame for m in measured],
         [_centre(m, s) for m, s in zip(measured, solutions, strict=True)],
     )
+    usual = usual_zero_points(folder.parent, session, TABLE)
     rows = []
     for m, solution, figure, verdict, sky in zip(
         measured, solutions, figures, verdicts, skies, strict=True
@@ -75,7 +85,10 @@ def solve_session(
         reason = verdict.reason or (str(solution) if isinstance(solution, NotSolved) else "")
         if isinstance(solution, Solution):
             _write(folder / m.path.name, m, solution, figure, verdict, sky)
-        rows.append({**_row(m, figure, verdict, reason), **circumstances.columns(m.frame, sky)})
+        usual_mag = usual.get((m.frame.camera, figure.filter), math.nan)
+        clear = {"transparency_source": transparency(figure.zero_point_mag, usual_mag)}
+        of_sky = circumstances.columns(m.frame, sky)
+        rows.append({**_row(m, figure, verdict, reason), **clear, **of_sky})
     solved = {m.path for m, s in zip(measured, solutions, strict=True) if isinstance(s, Solution)}
     for stale in {p.name for p in folder.glob("*.fits")} - {path.name for path in solved}:
         (folder / stale).unlink()
@@ -146,13 +159,10 @@ def _write(
     header["AAACCEPT"] = (verdict.accepted, "accepted by the quality filter")
     if verdict.reason:
         provenance.note(header, f"rejected: {verdict.reason}")
-    for name, keyword in (("zero_point_mag", "MAGZP"), ("limiting_mag", "MAGLIM")):
+    for name, keyword, unit, what in _MAGNITUDES:
         value = getattr(figures, name)
         if value is not None and np.isfinite(value):
-            header[keyword] = (
-                value,
-                f"[mag] {solution.band}, " + ("of 1 e-/s" if keyword == "MAGZP" else "5 sigma"),
-            )
+            header[keyword] = (value, f"[{unit}] {solution.band}, {what}")
     stamp = provenance.fingerprint(versions.SOLVED, str(header.get(provenance.KEYWORD)))
     provenance.stamp(header, "solved", stamp)
     write_image(
