@@ -18,6 +18,8 @@ from astro_assets.imaging.mask import MaskBit
 from astro_assets.imaging.match import nearest_pairs
 from astro_assets.imaging.mixture import Mixture, mixture_of
 from astro_assets.imaging.neutral_sky import sky_levels
+from astro_assets.imaging.psf_match import Psf, make_alike, measure_psf
+from astro_assets.imaging.stars import find_stars
 from astro_assets.imaging.white_balance import (
     Balance,
     KnownColors,
@@ -30,6 +32,10 @@ CHANNELS = ("R", "G", "B")
 
 _NOT_NATURAL = "narrow bands and grey have no natural colour"
 _MIN_LUMINANCE_STARS = 5
+_ALIKE = 0.04
+"""FWHMs of channels that differ by less need no matching"""
+_PROFILE_PX = 1500
+"""of the picture's middle tell the stars' profiles"""
 _NOISE_SAMPLES = 200_000
 
 
@@ -42,12 +48,14 @@ class Composed:
     mixture : which filter went where, and why
     balance : what each channel was multiplied by, and why
     remarks : a sentence for each part of the mixture that could not be done
+    softened : the channels that were made as little sharp as the least sharp one
     """
 
     rgb: NDArray[np.float32]
     mixture: Mixture
     balance: Balance
     remarks: tuple[str, ...] = ()
+    softened: tuple[str, ...] = ()
 
 
 def compose(
@@ -60,9 +68,10 @@ def compose(
 
     The sky, as the darkest parts of the field show it, is set to 0 and so becomes neutral.
     Channels are scaled so that a star like the Sun is white, or the average star where no
-    catalogue tells colours. Luminance takes the place of the channels' own brightness; Hα less
-    its continuum is added to red, as much as red's noise bears. Saturated cores, which have lost
-    their colour, become white.
+    catalogue tells colours. Where channels differ in sharpness, the sharper ones are made less so:
+    a star has no coloured rim then. Luminance takes the place of the channels' own brightness; Hα
+    less its continuum is added to red, as much as red's noise bears. Saturated cores, which have
+    lost their colour, become white.
 
     Parameters
     ----------
@@ -84,10 +93,12 @@ def compose(
     levels = sky_levels(used)
     planes = {name: image - np.float32(levels[name]) for name, image in used.items()}
     rgb = _stacked(planes, mixture)
+    softened: tuple[str, ...] = ()
     saturated = _saturated(masks or {}, mixture.filters, rgb.shape[1:])
     if len(set(mixture.channels)) == 1:
         white = Balance((1.0, 1.0, 1.0), "not balanced", 0, 0.0, (0.0, 0.0), _NOT_NATURAL)
     else:
+        softened = _equally_sharp(rgb, saturated)
         stars = star_colors(rgb, saturated)
         white = balance(
             stars, known if mixture.natural else None, why_not if mixture.natural else _NOT_NATURAL
@@ -100,7 +111,7 @@ def compose(
     if mixture.emission is not None:
         remarks += _reddened(rgb, planes, masks or {}, mixture, white)
     _whiten(rgb, saturated)
-    return Composed(rgb, mixture, white, tuple(remarks))
+    return Composed(rgb, mixture, white, tuple(remarks), softened)
 
 
 def _stacked(planes: Mapping[str, NDArray[np.float32]], mixture: Mixture) -> NDArray[np.float32]:
@@ -123,6 +134,28 @@ def _saturated(
     for name in set(filters) & set(masks):
         saturated |= (masks[name] & MaskBit.SATURATED) != 0
     return saturated
+
+
+def _equally_sharp(rgb: NDArray[np.float32], saturated: NDArray[np.bool_]) -> tuple[str, ...]:
+    """Make the channels alike, in place, where they differ; names of those that were changed."""
+    ny, nx = saturated.shape
+    middle = (
+        slice(max(0, (ny - _PROFILE_PX) // 2), (ny + _PROFILE_PX) // 2),
+        slice(max(0, (nx - _PROFILE_PX) // 2), (nx + _PROFILE_PX) // 2),
+    )
+    done = make_alike(rgb, [_profile(plane[middle], saturated[middle]) for plane in rgb], _ALIKE)
+    return tuple(CHANNELS[index] for index in done)
+
+
+def _profile(plane: NDArray[np.float32], saturated: NDArray[np.bool_]) -> Psf | None:
+    hidden = ~np.isfinite(plane)
+    mask = np.where(saturated, MaskBit.SATURATED, 0).astype(np.uint8)
+    mask[hidden] = np.uint8(MaskBit.NO_DATA)
+    try:
+        stars = find_stars(np.where(hidden, np.float32(0), plane), mask)
+    except Unusable:
+        return None
+    return measure_psf(plane, hidden, stars)
 
 
 def _lightened(

@@ -5,7 +5,9 @@ convolution that passes over holes. What does not: what the images are matched f
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -217,6 +219,36 @@ def convolve(
     with np.errstate(invalid="ignore", divide="ignore"):
         result = np.where(share >= _MIN_GOOD, result / share, np.float32(np.nan))
     return result.astype(np.float32), share
+
+
+def make_alike(
+    planes: NDArray[np.float32], psfs: Sequence[Psf | None], tolerance: float
+) -> tuple[int, ...]:
+    """Convolve, in place, the sharper planes to the least sharp one's profile.
+
+    Parameters
+    ----------
+    planes : (n, ny, nx) float32, NaN is no data
+    psfs : of each; with an unknown one nothing is done
+    tolerance : relative difference of the FWHM that needs no matching
+
+    Returns
+    -------
+    Indices of the planes that were convolved.
+    """
+    known = [psf for psf in psfs if psf is not None]
+    widths = [psf.fwhm_px for psf in known]
+    if len(known) < len(planes) or max(widths) < (1 + tolerance) * min(widths):
+        return ()
+    target = reduce(common_target, known)
+    done = []
+    for index, psf in enumerate(known):
+        if psf is not target and not alike(psf, target):
+            planes[index], _ = convolve(
+                planes[index], ~np.isfinite(planes[index]), kernel(psf, target)
+            )
+            done.append(index)
+    return tuple(done)
 
 
 def _radius2(

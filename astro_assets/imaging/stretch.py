@@ -23,6 +23,7 @@ _STRIP_ROWS = 128
 _OWN_COLOR_SIGMA = 4.0
 """A pixel this far above the sky shows half of its own colour and half of its surroundings'."""
 _AROUND_PX = 10
+_LEAST_WEIGHT = 0.1
 
 
 def autostretch(rgb: NDArray[np.float32]) -> NDArray[np.uint16]:
@@ -35,7 +36,8 @@ def autostretch(rgb: NDArray[np.float32]) -> NDArray[np.uint16]:
     down as a whole, by a smooth law, instead of being cut.
 
     The fainter a pixel, the more its colour is that of the faint pixels around it: noise has no
-    colour then, while nebulosity keeps its own, and bright stars do not bleed.
+    colour then, while nebulosity keeps its own, and bright stars do not bleed. Its brightness is
+    the channels' mean weighted by their noise, so that the noisiest does not hide what is faint.
 
     Parameters
     ----------
@@ -45,16 +47,19 @@ def autostretch(rgb: NDArray[np.float32]) -> NDArray[np.uint16]:
     -------
     (3, ny, nx) uint16, full range
     """
-    black, sky, white, sigma = _levels(rgb)
+    weights = _weights(rgb)
+    black, sky, white, sigma = _levels(rgb, weights)
     softening = _softening((sky - black) / (white - black))
     picture = np.empty(rgb.shape, np.uint16)
 
     def rows(y0: int) -> None:
         above = max(0, y0 - _AROUND_PX)
         strip = rgb[:, above : y0 + _STRIP_ROWS + _AROUND_PX]
-        calmed = _calmed(strip, sky, sigma * _OWN_COLOR_SIGMA, _AROUND_PX)
+        calmed = _calmed(strip, weights, sky, sigma * _OWN_COLOR_SIGMA, _AROUND_PX)
         part = slice(y0 - above, y0 - above + _STRIP_ROWS)
-        _stretch(calmed[:, part], black, white, softening, picture[:, y0 : y0 + _STRIP_ROWS])
+        _stretch(
+            calmed[:, part], weights, black, white, softening, picture[:, y0 : y0 + _STRIP_ROWS]
+        )
 
     with ThreadPoolExecutor(2, thread_name_prefix="stretch") as pool:
         list(pool.map(rows, range(0, rgb.shape[1], _STRIP_ROWS)))
@@ -66,11 +71,27 @@ def to_uint8(picture: NDArray[np.uint16]) -> NDArray[np.uint8]:
     return ((picture.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
-def _levels(rgb: NDArray[np.float32]) -> tuple[float, float, float, float]:
-    """Black, sky and white of the mean intensity, and the sky's spread."""
+def _weights(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What each channel counts in the brightness: inverse variances, none below a tenth."""
+    step = max(1, rgb[0].size // _SAMPLES)
+    noise = np.zeros(3)
+    for channel, plane in enumerate(rgb):
+        difference = (plane[:, 3:] - plane[:, :-3]).ravel()[::step]
+        difference = np.abs(difference[np.isfinite(difference)])
+        noise[channel] = np.median(difference) if difference.size else 0.0
+    if not (noise > 0).all():
+        return np.full(3, 1 / 3, np.float32)
+    shares = np.maximum(noise**-2 / (noise**-2).sum(), _LEAST_WEIGHT)
+    return np.asarray(shares / shares.sum(), np.float32)
+
+
+def _levels(
+    rgb: NDArray[np.float32], weights: NDArray[np.float32]
+) -> tuple[float, float, float, float]:
+    """Black, sky and white of the brightness, and the sky's spread."""
     # Of a large picture every other row and column: no star is smaller than that.
     step = 2 if rgb[0].size > 4 * _SAMPLES else 1
-    intensity = rgb[:, ::step, ::step].mean(axis=0)
+    intensity = np.einsum("c,cyx->yx", weights, rgb[:, ::step, ::step])
     seen = intensity[np.isfinite(intensity)]
     if seen.size == 0:
         return 0.0, 0.5, 1.0, 1.0
@@ -111,10 +132,10 @@ def _softening(sky: float) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _calmed(rgb: Any, sky: float, half: float, reach: int) -> Any:
+def _calmed(rgb: Any, weights: Any, sky: float, half: float, reach: int) -> Any:
     """The strip with the colours of its faint pixels taken from the faint ones around."""
     _, ny, nx = rgb.shape
-    own, sums = _own_colors(rgb, sky, half)
+    own, sums = _own_colors(rgb, weights, sky, half)
     _box_along_rows(sums, reach)
     calmed = np.empty_like(rgb)
     around = np.zeros((3, nx), np.float32)
@@ -126,20 +147,20 @@ def _calmed(rgb: Any, sky: float, half: float, reach: int) -> Any:
         if y - reach - 1 >= 0:
             around -= sums[y - reach - 1]
         for x in range(nx):
-            mean = (rgb[0, y, x] + rgb[1, y, x] + rgb[2, y, x]) / 3
+            mean = _brightness(rgb, weights, y, x)
             red, blue = rgb[0, y, x] - mean, rgb[2, y, x] - mean
             if around[0, x] > 1:
                 keep = own[y, x]
                 red = keep * red + (1 - keep) * around[1, x] / around[0, x]
                 blue = keep * blue + (1 - keep) * around[2, x] / around[0, x]
             calmed[0, y, x] = mean + red
-            calmed[1, y, x] = mean - red - blue
+            calmed[1, y, x] = mean - (weights[0] * red + weights[2] * blue) / weights[1]
             calmed[2, y, x] = mean + blue
     return calmed
 
 
 @njit(cache=True, nogil=True)
-def _own_colors(rgb: Any, sky: float, half: float) -> Any:
+def _own_colors(rgb: Any, weights: Any, sky: float, half: float) -> Any:
     """How much of its own colour each pixel shows, and of the rest (ny, 3, nx): weight, weighted
     red and blue less the mean.
     """
@@ -148,7 +169,7 @@ def _own_colors(rgb: Any, sky: float, half: float) -> Any:
     sums = np.zeros((ny, 3, nx), np.float32)
     for y in range(ny):
         for x in range(nx):
-            mean = (rgb[0, y, x] + rgb[1, y, x] + rgb[2, y, x]) / 3
+            mean = _brightness(rgb, weights, y, x)
             if not math.isfinite(mean):
                 continue
             above = max((mean - sky) / half, 0.0)
@@ -175,13 +196,20 @@ def _box_along_rows(sums: Any, reach: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _stretch(rgb: Any, black: float, white: float, softening: float, picture: Any) -> None:
+def _brightness(rgb: Any, weights: Any, y: int, x: int) -> float:
+    return float(weights[0] * rgb[0, y, x] + weights[1] * rgb[1, y, x] + weights[2] * rgb[2, y, x])
+
+
+@njit(cache=True, nogil=True)
+def _stretch(
+    rgb: Any, weights: Any, black: float, white: float, softening: float, picture: Any
+) -> None:
     top = 1 / math.asinh(1 / softening)
     scale = 1 / (white - black)
     for y in range(rgb.shape[1]):
         for x in range(rgb.shape[2]):
             r, g, b = rgb[0, y, x] - black, rgb[1, y, x] - black, rgb[2, y, x] - black
-            intensity = (r + g + b) / 3 * scale
+            intensity = (weights[0] * r + weights[1] * g + weights[2] * b) * scale
             if not intensity > 0:  # NaN too
                 picture[0, y, x] = picture[1, y, x] = picture[2, y, x] = _BLANK
                 continue

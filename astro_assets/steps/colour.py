@@ -78,6 +78,8 @@ def _header(composed: Composed, used: Sequence[fits.Header], wcs: WCS) -> fits.H
     header["AAWHITEN"] = (white.n_stars, "stars that white rests on")
     for channel, factor in zip(CHANNELS, white.factors, strict=True):
         header[f"WB_{channel}"] = (factor, "factor of the channel")
+    if composed.softened:
+        header["AASOFT"] = (",".join(composed.softened), "channels made as sharp as the others")
     for sentence in (mixture.reason, f"white: {white.source}", *composed.remarks):
         provenance.note(header, provenance.fits_text(sentence))
     return header

@@ -68,3 +68,51 @@ def test_flat_pictures_of_any_size_go_through(shape: tuple[int, int]):
 
 def test_eight_bits_are_rounded():
     assert to_uint8(np.array([0, 128, 129, 257, 65535], np.uint16)).tolist() == [0, 0, 1, 1, 255]
+
+
+def noisy(seed: int) -> np.ndarray:
+    """Sky with three noises, a blue one the worst, and a faint red nebula."""
+    rng = np.random.default_rng(seed)
+    rgb = rng.normal(0, 1, (3, *SHAPE)) * np.array([3.0, 2.0, 9.0])[:, None, None]
+    rgb[0, 100:200, 100:250] += 6
+    rgb[2, 100:200, 100:250] += 2
+    return rgb.astype(np.float32)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_noise_has_no_colour_and_faint_nebulosity_keeps_its_own(seed: int):
+    out = autostretch(noisy(seed)).astype(float)
+    sky = out[:, :80]
+    color, grey = (sky[0] - sky[2]).std(), sky.mean(axis=0).std()
+    assert color < 0.5 * grey
+    inside = np.median(out[:, 115:185, 115:235], axis=(1, 2)) - np.median(sky, axis=(1, 2))
+    assert inside[0] > 2 * inside[2] > 0
+    assert inside[2] > 0.5 * inside[0] / 3
+
+
+def test_the_noisiest_channel_does_not_hide_what_is_faint():
+    rng = np.random.default_rng(4)
+    rgb = rng.normal(0, 1, (3, *SHAPE)) * np.array([2.0, 2.0, 20.0])[:, None, None]
+    rgb[:, 100:200, 100:250] += 4
+    out = autostretch(rgb.astype(np.float32)).astype(float).mean(axis=0)
+    contrast = np.median(out[110:190, 110:240]) - np.median(out[:80])
+    assert contrast > 1.5 * out[:80].std()
+
+
+def test_a_bright_star_does_not_colour_the_sky_around_it():
+    rgb = noisy(5)
+    x, y = np.array([50.0]), np.array([250.0])
+    rgb[0] += star_field(SHAPE, x, y, np.array([3e6])).astype(np.float32)
+    out = autostretch(rgb).astype(float)
+    v, u = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    around = (np.hypot(u - 50, v - 250) > 11) & (np.hypot(u - 50, v - 250) < 16)
+    excess = np.median(out[0][around] - out[2][around]) - np.median((out[0] - out[2])[:80])
+    assert abs(excess) < 0.01 * 65535
+
+
+def test_a_saturated_core_is_white():
+    rgb = noisy(6)
+    rgb[:, 240:260, 40:60] = 50_000
+    out = autostretch(rgb)
+    assert (np.ptp(out[:, 245:255, 45:55], axis=0) <= 1).all()
+    assert out[0, 250, 50] > 0.95 * 65535

@@ -70,3 +70,19 @@ def test_an_empty_field_is_not_balanced_and_says_so():
     result = compose(images)
     assert result.balance.white == "not balanced"
     assert "only 0 stars" in result.balance.source
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_star_rims_have_their_stars_colour_whatever_the_seeing(seed: int):
+    field = color_field(seed, fwhm_px=(3.4, 2.6, 3.2))
+    result = compose(field.images, known=known(field))
+    assert "G" in result.softened
+    rgb = result.rgb
+    v, u = np.mgrid[: rgb.shape[1], : rgb.shape[2]]
+    core, rim = np.zeros(3), np.zeros(3)
+    for x, y in zip(field.x, field.y, strict=True):
+        distance = np.hypot(u - x, v - y)
+        core += rgb[:, distance < 1.5].sum(axis=1)
+        rim += rgb[:, (distance > 3) & (distance < 6)].sum(axis=1)
+    share = rim / core
+    assert share[1] / share[[0, 2]].mean() == pytest.approx(1, abs=0.06)
