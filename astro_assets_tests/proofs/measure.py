@@ -1,16 +1,24 @@
-"""A command's time, and the memory of it and all its children. Nothing else belongs here."""
+"""A command's time, and the computing and memory of it and all that it starts.
+
+Nothing else belongs here.
+
+    python -m astro_assets_tests.proofs.measure COMMAND …
+"""
 
 import ctypes
+import json
 import os
 import resource
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 _EVERY_S = 0.05
+_SET_CHILD_SUBREAPER = 36
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +37,26 @@ class Measured:
 
 def measured(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Measured:
     """Run a command to its end. Raises `RuntimeError` with what it printed when it fails."""
-    _adopt_orphans()
-    others = _children(os.getpid())
-    begun, cpu_s = time.monotonic(), _children_s()
-    process = subprocess.Popen(
-        command,
+    # In a process of its own, whose children and their orphans are those of the command alone.
+    run = subprocess.run(
+        [sys.executable, "-m", __name__, *command],
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
         text=True,
+        check=True,
         env={**os.environ, **(environment or {})},
+    )
+    told = json.loads(run.stdout)
+    if told.pop("status"):
+        raise RuntimeError(f"{command[0]} failed: {told['output'][-2000:]}")
+    return Measured(**told)
+
+
+def main() -> None:
+    if ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
+        raise RuntimeError("this system does not hand orphans over")
+    begun = time.monotonic()
+    process = subprocess.Popen(
+        sys.argv[1:], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     peaks = [0.0]
     over = threading.Event()
@@ -52,29 +71,17 @@ def measured(command: Sequence[str], environment: Mapping[str, str] | None = Non
     seconds = time.monotonic() - begun
     over.set()
     watcher.join()
-    for orphan in _children(os.getpid()) - others:
+    for orphan in _children(os.getpid()):
         os.waitpid(orphan, 0)
-    if process.returncode:
-        raise RuntimeError(f"{command[0]} ended with {process.returncode}: {output[-2000:]}")
-    return Measured(seconds, _children_s() - cpu_s, peaks[0], output)
-
-
-def _adopt_orphans() -> None:
-    """Have the children of a child that ended become ours, so that their time is told to us."""
-    set_child_subreaper = 36
-    if ctypes.CDLL(None).prctl(set_child_subreaper, 1, 0, 0, 0):
-        raise RuntimeError("this system does not hand orphans over")
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    run = Measured(seconds, used.ru_utime + used.ru_stime, peaks[0], output)
+    sys.stdout.write(json.dumps({**asdict(run), "status": process.returncode}))
 
 
 def _children(pid: int) -> set[int]:
     """The numbers of a process's children."""
     tasks = Path(f"/proc/{pid}/task").iterdir()
     return {int(child) for task in tasks for child in (task / "children").read_text().split()}
-
-
-def _children_s() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def _resident_mb(pid: int) -> float:
@@ -88,3 +95,7 @@ def _resident_mb(pid: int) -> float:
     except OSError:
         return 0.0
     return total_kb / 1000
+
+
+if __name__ == "__main__":
+    main()
