@@ -36,7 +36,8 @@ class Figures:
     circular : the ellipse is no ellipse within its scatter
     psf_tilt, psf_tilt_error, psf_tilt_deg, psf_curvature, psf_curvature_error : `psf_field`
     background_e, noise_e : sky of one pixel and its standard deviation
-    sky_mag_arcsec2 : brightness of the sky, stars left out, in the catalogue's band
+    sky_mag_arcsec2 : brightness of the sky, stars left out, in the catalogue's band; by the zero
+        point of the session's clearest frame
     scale_arcsec, scale_x_arcsec, scale_y_arcsec : arcseconds per pixel; mean, along rows, columns
     width_px, height_px, width_deg, height_deg : of the frame
     residual_arcsec, n_matched : of the plate solution; NaN and 0 without one

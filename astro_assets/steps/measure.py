@@ -143,7 +143,10 @@ def compared(
     solutions: Sequence[Solution | NotSolved],
     figures: Sequence[Figures],
 ) -> list[Figures]:
-    """The figures with zero points that agree from frame to frame within each filter."""
+    """The figures with zero points that agree from frame to frame within each filter.
+
+    The sky's brightness then follows from the clearest frame's.
+    """
     magnitudes = [
         instrumental_magnitudes(m.stars, s.matches, f.exposure_s)
         if isinstance(s, Solution) and f.exposure_s > 0
@@ -156,13 +159,15 @@ def compared(
         agreed = consistent_zero_points(
             [magnitudes[i] for i in members], [figures[i].zero_point_mag for i in members]
         )
+        # A cloud dims the stars, not the sky below it: the sky's scale is the clearest frame's.
+        clearest = max((mag for mag in agreed if math.isfinite(mag)), default=math.nan)
         for i, mag in zip(members, agreed, strict=True):
             shift = mag - figures[i].zero_point_mag
             result[i] = replace(
                 figures[i],
                 zero_point_mag=mag,
                 limiting_mag=figures[i].limiting_mag + shift,
-                sky_mag_arcsec2=figures[i].sky_mag_arcsec2 + shift,
+                sky_mag_arcsec2=figures[i].sky_mag_arcsec2 + clearest - figures[i].zero_point_mag,
             )
     return result
 
