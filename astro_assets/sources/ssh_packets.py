@@ -120,7 +120,7 @@ class GcmPackets(Packetizer):
 
     def _wait_for(self, size_bytes: int, check_rekey: bool = False) -> None:
         """Return when so many bytes are in the buffer. Raises `EOFError`, `NeedRekeyException`."""
-        if self._at + size_bytes > _BUFFER_BYTES:
+        if self._at == self._end or self._at + size_bytes > _BUFFER_BYTES:
             there = self._end - self._at
             self._buffer[:there] = self._buffer[self._at : self._end]
             self._at, self._end = 0, there
