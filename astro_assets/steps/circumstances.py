@@ -9,6 +9,7 @@ from dataclasses import asdict
 from functools import lru_cache
 
 import numpy as np
+import pandas as pd
 from astropy.io import fits
 
 from astro_assets.frame import Frame, Place
@@ -122,6 +123,23 @@ def columns(frame: Frame, sky: Sky) -> dict[str, object]:
         "telescope": frame.telescope,
         "observer": frame.observer,
     }
+
+
+def summary(table: pd.DataFrame) -> dict[str, str]:
+    """Site, airmass and Moon of a session, in words; from its table of frames."""
+    if "latitude_deg" not in table.columns or table["latitude_deg"].isna().all():
+        return {"site": SITE_UNKNOWN}
+    named = [str(name) for name in table["site"].dropna().unique()]
+    first = table[table["latitude_deg"].notna()].iloc[0]
+    place = f"{first['latitude_deg']:.2f}°, {first['longitude_deg']:.2f}°"
+    told = {"site": ", ".join(named) or place}
+    ranges = {"airmass": "{:.2f}", "moon_separation_deg": "{:.0f}", "moon_illumination": "{:.2f}"}
+    for column, form in ranges.items():
+        values = table[column].dropna()
+        if len(values):
+            ends = dict.fromkeys((form.format(values.min()), form.format(values.max())))
+            told[column] = " to ".join(ends)
+    return told
 
 
 def doubts(where: str, frame: Frame, sky: Sky) -> list[str]:

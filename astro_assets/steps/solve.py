@@ -256,6 +256,7 @@ def _summary(folder: Path, table: pd.DataFrame, measured: Sequence[Measured]) ->
             "background_e": round(median("background_e"), 1),
             "residual_arcsec": round(residual, 3),
             "limiting_mag": round(median("limiting_mag"), 2),
+            **circumstances.summary(table),
         },
         digest=provenance.fingerprint(table.to_csv(index=False)),
         path=folder,

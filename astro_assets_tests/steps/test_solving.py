@@ -106,6 +106,10 @@ def test_when_and_where_stand_in_header_and_table(tmp_path: Path) -> None:
     assert "not known where the telescope stands" in str(nowhere["HISTORY"]).replace("\n", " ")
     assert nowhere["OBSERVER"] == "somebody"
     assert math.isnan(table.loc["two", "airmass"])
+    told = circumstances.summary(table)
+    assert told["site"] == "53.20°, 6.60°"
+    assert told["airmass"] == f"{middle['airmass']:.2f}"
+    assert "not known" in circumstances.summary(table.loc[["two"]])["site"]
     assert table.loc["two", "bjd_tdb"] > 2461365
 
 
