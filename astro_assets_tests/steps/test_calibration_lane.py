@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from astro_assets.frame import FrameKind
 from astro_assets.imaging.zero_level import Zero, zero_level
+from astro_assets.steps.masters import make_master
 from astro_assets.steps.matching import read_master_header
 from astro_assets.store import Store
 from astro_assets_tests.steps.raw_files import CAMERA, NIGHT, SHAPE, Lane, ready_made
@@ -179,6 +180,43 @@ def test_saturation_is_seen_before_the_overscan_is_taken_off(lane: Lane) -> None
     assert mask is not None
     assert mask[5, 6] & 4
     assert np.count_nonzero(mask & 4) == 1
+
+
+# Sets of more than one setup
+
+
+def mixed_set(lane: Lane, colder: int) -> None:
+    """Five darks of -10 °C and some of -20 °C, in one set."""
+    darks = {f"d{n}": lane.noise(LEVEL + 60) for n in range(5)}
+    cold = {f"e{n}": lane.noise(LEVEL + 20) for n in range(colder)}
+    lane.put(lane.set_name(DARK), DARK, darks | cold, EXPTIME=300.0)
+    for name in cold:
+        with fits.open(
+            lane.store.raw("far", lane.set_name(DARK)) / f"{name}.fits", mode="update"
+        ) as opened:
+            opened[0].header["CCD-TEMP"] = -20.0
+
+
+def test_a_set_of_two_temperatures_gives_a_master_of_each(lane: Lane) -> None:
+    mixed_set(lane, colder=3)
+    summary = make_master(lane.store, "far", lane.set_name(DARK), DARK, None, lane.recipe)
+    assert summary.figures["refused"] == "none"
+    assert "(3 frames)" in str(summary.figures["further_masters"])
+    for degrees, dark in ((-10.0, 60.0), (-20.0, 20.0)):
+        lane.lights({"light": lane.noise(LEVEL + dark + SKY)}, **{"CCD-TEMP": degrees})
+        assert median(lane, "light") == pytest.approx(SKY, abs=2)
+
+
+def test_a_further_master_goes_with_its_frames(lane: Lane) -> None:
+    folder = lane.store.master("far", "dark", lane.set_name(DARK)).parent
+    mixed_set(lane, colder=3)
+    make_master(lane.store, "far", lane.set_name(DARK), DARK, None, lane.recipe)
+    assert len(list(folder.glob("*.fits"))) == 2
+    mixed_set(lane, colder=2)
+    summary = make_master(lane.store, "far", lane.set_name(DARK), DARK, None, lane.recipe)
+    assert [path.stem for path in folder.glob("*.fits")] == [lane.set_name(DARK)]
+    assert str(summary.figures["refused"]).count("-20 °C is not -10 °C") == 2
+    assert list(folder.glob(".frames-*")) == []
 
 
 # Ready-made masters
