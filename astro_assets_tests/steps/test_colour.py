@@ -163,3 +163,49 @@ def test_blank_saturated_and_apart_give_a_picture(tmp_path: Path):
     assert picture.thumbnail_png.startswith(b"\x89PNG")
     assert fits.getheader(tmp_path / "color.fits")["AAWHITE"] == "not balanced"
     assert any("Hα was left out" in remark for remark in picture.remarks)
+
+
+def test_astrofiler_clips_results_to_uint16_and_the_cube_here_does_not(
+    folder: Path, picture: Picture
+):
+    rgb = read_image(folder / "color.fits").image
+    assert rgb.min() < 0  # half of the sky's noise lies below its level
+    assert rgb.max() > 65_535
+    assert len(np.unique(rgb[1] % 1)) > 1000
+
+
+def test_astrophotographys_stiff_script_cuts_the_faint_at_a_quantile_and_this_does_not(
+    folder: Path, picture: Picture
+):
+    """Its quantile of 0.60 makes more than half of the pixels black."""
+    sixteen = tifffile.imread(folder / "color.tif")
+    assert (sixteen.max(axis=-1) == 0).mean() < 0.01
+    assert (sixteen == 65_535).any(axis=-1).mean() < 0.01
+
+
+def test_astrophotographys_stiff_script_turns_colours_and_this_keeps_them(
+    folder: Path, picture: Picture
+):
+    """A saturation of up to 2 and a gamma per channel change ratios; bright stars keep theirs here."""
+    rgb = read_image(folder / "color.fits").image.astype(float)
+    sixteen = np.moveaxis(tifffile.imread(folder / "color.tif")[::-1], -1, 0).astype(float)
+    grey = rgb.mean(axis=0)
+    bright = (grey > 2000) & (grey < 0.2 * grey.max())
+    linear, shown = rgb[0, bright] / rgb[2, bright], sixteen[0, bright] / sixteen[2, bright]
+    assert np.median(np.abs(shown / linear - 1)) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("filters", "mixture"),
+    [(("Red", "Green", "Blue"), "RGB"), (("Ha", "Green", "Blue"), "by wavelength"),
+     (("SII", "Ha", "OIII"), "SHO")],
+)  # fmt: skip
+def test_astrophotographys_rgb_hgb_and_sho_are_there(
+    tmp_path: Path, filters: tuple[str, ...], mixture: str
+):
+    channels = dict(zip(filters, "RGB", strict=True))
+    write_field(tmp_path, 5, {name: (channel, 1e5) for name, channel in channels.items()})
+    write_picture(tmp_path, TITLE)
+    header = fits.getheader(tmp_path / "color.fits")
+    assert header["AAMIX"] == mixture
+    assert header["FILTERS"] == ",".join(filters)
