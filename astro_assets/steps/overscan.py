@@ -20,16 +20,18 @@ _SECTION = re.compile(r"\[\s*(\d+)\s*:\s*(\d+)\s*,\s*(\d+)\s*:\s*(\d+)\s*\]", re
 def without_overscan(opened: OpenedFrame, recipe: Recipe, name: str) -> OpenedFrame:
     """The frame's light-sensitive part, still in raw ADU, with the level of its overscan.
 
-    The sections are BIASSEC and TRIMSEC (or DATASEC) of the header; one that lies outside of the
-    image is of a frame that was cut before, and is left alone. Beside these the recipe's edges are
-    cut away.
+    The sections are BIASSEC and TRIMSEC (or DATASEC) of a raw frame's header; one that lies outside
+    of the image is of a frame that was cut before, and is left alone. Beside these the recipe's
+    edges are cut away.
 
     Raises
     ------
     BrokenFile : a header with an overscan that does not say which part is the image
     """
     image, frame, levels = opened.image_adu, opened.frame, None
-    dark = _section(opened.header, "BIASSEC")
+    # What was corrected before keeps the words of the raw frame that it was.
+    raw = not (recipe.arrives_calibrated or frame.calibration_status)
+    dark = _section(opened.header, "BIASSEC") if raw else None
     if dark is not None and dark.within(image.shape):
         light = _section(opened.header, "TRIMSEC") or _section(opened.header, "DATASEC")
         if light is None or not light.within(image.shape):

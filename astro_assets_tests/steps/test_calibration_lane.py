@@ -182,6 +182,16 @@ def test_saturation_is_seen_before_the_overscan_is_taken_off(lane: Lane) -> None
     assert np.count_nonzero(mask & 4) == 1
 
 
+def test_sections_of_a_frame_that_was_corrected_or_cut_before_are_words_only(lane: Lane) -> None:
+    cut = {"BIASSEC": "[81:96,1:64]"}
+    lane.lights({"cut": lane.noise(LEVEL + SKY)}, **cut)
+    assert median(lane, "cut") == pytest.approx(SKY, abs=2)
+    inside = {"BIASSEC": "[71:80,1:64]", "CALSTAT": "BDF"}
+    lane.lights({"corrected": lane.noise(SKY)}, **inside)
+    assert lane.product("corrected").image.shape == SHAPE
+    assert median(lane, "corrected") == pytest.approx(SKY, abs=2)
+
+
 # Sets of more than one setup
 
 
