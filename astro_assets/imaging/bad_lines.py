@@ -17,7 +17,7 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from astro_assets.imaging.tiles import surroundings
+from astro_assets.imaging.tiles import noise_around, noise_between, without_vignetting
 
 _SIGMA = 6.0
 _DRAWN_IN = 4.0
@@ -29,8 +29,11 @@ _AROUND = 101
 _EVERY = 8
 _SHARP = 0.35
 """Share of a group's step that is made from one column to the next where it begins and ends."""
+_SHARP_IN_A_FLAT = 0.5
+"""The same, where the shadow of dust may be but two or three pixels soft."""
 _SURE = 0.7
 """The same, as a share of what a column must be off: noise alone does not begin a group."""
+_TURNS = 2
 _ROUNDS = 3
 _TINY = np.float32(1e-6)
 
@@ -62,6 +65,8 @@ def bad_columns(image: NDArray[Any], *, least_step: float = 0.0) -> NDArray[np.b
     least_step : what a column of a flat must be off at least, as a share of the level; 0 for a dark
     """
     values = np.asarray(image, np.float32)
+    if least_step:
+        values = without_vignetting(values)
     level, spread = noise_around(values)
     if least_step:  # what is far below it is of no weight
         spread = np.maximum(noise_between(values), np.abs(level) * np.float32(least_step / 8))
@@ -69,32 +74,17 @@ def bad_columns(image: NDArray[Any], *, least_step: float = 0.0) -> NDArray[np.b
     most = np.float32(_DRAWN_IN)
     sigmas = np.asarray(np.clip(off / np.maximum(spread, _TINY), -most, most), np.float32)
     share = np.asarray(off / np.maximum(np.abs(level), _TINY), np.float32)
-    columns = _columns(sigmas, share, least_step)
-    rows = _columns(sigmas.T.copy(), share.T, least_step).T
-    # Where groups of columns and of rows meet, each is part of what the other is judged against.
-    without_rows, without_columns = sigmas.copy(), sigmas.T.copy()
-    without_rows[rows] = 0
-    without_columns[columns.T] = 0
-    return np.asarray(
-        _columns(without_rows, share, least_step) | _columns(without_columns, share.T, least_step).T
-    )
+    # Where groups of columns and of rows meet, each is part of what the other is judged against:
+    # so in turns, each without what was found of the other.
+    rows, columns = np.zeros(values.shape, bool), np.zeros(values.shape, bool)
+    for _ in range(_TURNS):
+        rows = _columns(_without(columns, sigmas).T.copy(), share.T, least_step).T
+        columns = _columns(_without(rows, sigmas), share, least_step)
+    return np.asarray(rows | columns)
 
 
-def noise_around(image: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Level and spread as in `surroundings`, the spread no less than whole numbers allow.
-
-    Most pixels of a single dark of a quiet camera have the same count; their MAD is 0.
-    """
-    level, spread = surroundings(image)
-    off = np.asarray(image, np.float32) - level
-    low, high = np.nanpercentile(off, (2.3, 97.7))
-    return level, np.where(spread > 0, spread, np.float32(high - low) / 4)
-
-
-def noise_between(image: NDArray[Any]) -> NDArray[np.float32]:
-    """Spread from pixel to pixel, so that the edge of a dust shadow does not count."""
-    _, difference = surroundings(np.diff(image, axis=1, append=image[:, -2:-1]))
-    return np.asarray(difference / np.float32(np.sqrt(2)), np.float32)
+def _without(found: NDArray[np.bool_], sigmas: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.where(found, np.float32(0), sigmas)
 
 
 def _columns(
@@ -181,29 +171,59 @@ def _sharp(
     """The group without flanks that rise slowly; None when nothing is left."""
     while first <= last and first > 0:
         full = step[first : min(first + 3, last + 1)].max()
-        if means[first] - means[first - 1] >= max(_SHARP * full, least[first]):
+        # A neighbour that is off itself, the other way, makes no beginning of a group.
+        outside = max(means[first - 1], float(np.median(means[max(first - 3, 0) : first])))
+        if means[first] - outside >= max(_SHARP * full, least[first]):
             break
         first += 1
     while first <= last and last < len(step) - 1:
         full = step[max(last - 2, first) : last + 1].max()
-        if means[last] - means[last + 1] >= max(_SHARP * full, least[last]):
+        outside = max(means[last + 1], float(np.median(means[last + 1 : last + 4])))
+        if means[last] - outside >= max(_SHARP * full, least[last]):
             break
         last -= 1
-    return (first, last) if first <= last else None
+    if first > last:
+        return None
+    # The border is no end that tells anything: from there on in, it goes as far as it is strong.
+    if last == len(step) - 1:
+        last = first + _before_the_fall(step[first:], least[first:])
+    elif first == 0:
+        first = last - _before_the_fall(step[last::-1], least[last::-1])
+    return first, last
+
+
+def _before_the_fall(step: NDArray[np.float32], least: NDArray[np.float32]) -> int:
+    """The first column that those after it are far below; the last if there is none."""
+    for column in range(len(step) - 1):
+        fall = step[column] - step[column + 1 : column + 4].max()
+        if fall >= max(_SHARP * step[column], least[column]):
+            return column
+    return len(step) - 1
 
 
 def _far_enough(share: NDArray[np.float32], group: _Group, least_step: float) -> bool:
-    """Whether the strongest of the group is off by that share of the level."""
-    rows = share[group.top : group.bottom]
-    own = np.median(rows[:, group.first : group.last + 1], axis=0)
-    before = rows[:, max(group.first - 3, 0) : group.first]
-    usual = np.median(np.hstack([before, rows[:, group.last + 1 : group.last + 4]]))
-    return bool(np.max(group.sign * (own - usual)) > least_step)
+    """Whether the group begins and ends with a step by that share of the level."""
+    rows = np.float32(group.sign) * share[group.top : group.bottom]
+    first, last = group.first, group.last
+    ends = (
+        (rows[:, first : min(first + 3, last + 1)], rows[:, max(first - 3, 0) : first][:, ::-1]),
+        (rows[:, max(last - 2, first) : last + 1][:, ::-1], rows[:, last + 1 : last + 4]),
+    )
+    for inside, outside in ends:
+        if not outside.size:  # the border
+            continue
+        own, usual = np.median(inside, axis=0), np.median(outside, axis=0)
+        step = own.max() - np.median(usual)
+        if step <= least_step or own[0] - usual[0] < _SHARP_IN_A_FLAT * step:
+            return False
+    return True
 
 
 def _mark(sigmas: NDArray[np.float32], group: _Group, found: NDArray[np.bool_]) -> None:
     for k, column in enumerate(range(group.first, group.last + 1)):
-        profile = np.float32(group.sign) * (sigmas[:, column] - group.ground[k])
+        profile = np.float32(group.sign) * sigmas[:, column]
+        # Elsewhere along the column what is usual is 0.
+        profile[group.top : group.bottom] -= np.float32(group.sign) * group.ground[k]
         top, bottom = _extent(profile, group.top, group.bottom, float(group.step[k]))
         found[top:bottom, column] = True
 

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from astro_assets.imaging.bad_lines import bad_columns, noise_around, noise_between
+from astro_assets.imaging.bad_lines import bad_columns
 from astro_assets.imaging.bayer import colour_planes
 from astro_assets.imaging.mask import MaskBit
-from astro_assets.imaging.tiles import surroundings
+from astro_assets.imaging.tiles import noise_around, noise_between, surroundings
 
 ENOUGH_DARKS = 5
 """With fewer, a scatter says little of a pixel."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 _TILE = 32
+_TINY = np.float32(1e-6)
 
 
 def surroundings(image: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -37,6 +38,48 @@ def surroundings(image: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.f
     level = ndimage.median_filter(level, size=3, mode="nearest")
     spread = ndimage.median_filter(spread, size=3, mode="nearest")
     return _spread_out(level, ny, nx), np.maximum(_spread_out(spread, ny, nx), spread.min())
+
+
+def noise_around(image: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Level and spread as in `surroundings`, the spread no less than whole numbers allow.
+
+    Most pixels of a single dark of a quiet camera have the same count; their MAD is 0.
+    """
+    level, spread = surroundings(image)
+    off = np.asarray(image, np.float32) - level
+    low, high = np.nanpercentile(off, (2.3, 97.7))
+    return level, np.where(spread > 0, spread, np.float32(high - low) / 4)
+
+
+def noise_between(image: NDArray[Any]) -> NDArray[np.float32]:
+    """Spread from pixel to pixel, so that the edge of a dust shadow does not count."""
+    _, difference = surroundings(np.diff(image, axis=1, append=image[:, -2:-1]))
+    return np.asarray(difference / np.float32(np.sqrt(2)), np.float32)
+
+
+def without_vignetting(flat: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(ny, nx) float32: a flat over a smooth surface, so that no slope is left at its borders.
+
+    A polynomial in both coordinates through the medians of tiles, of a degree that their number
+    supports.
+    """
+    ny, nx = flat.shape
+    side = max(min(_TILE, ny // 8, nx // 8), 1)
+    rows, columns = ny // side, nx // side
+    whole = flat[: rows * side, : columns * side].reshape(rows, side, columns, side)
+    medians = np.nan_to_num(np.nanmedian(whole.swapaxes(1, 2).reshape(rows, columns, -1), axis=2))
+    degree = next(d for d in (6, 4, 2, 0) if rows * columns >= (d + 1) * (d + 2) or not d)
+    powers = [(i, j) for i in range(degree + 1) for j in range(degree + 1 - i)]
+    y, x = (np.linspace(-1, 1, n, dtype=np.float32) for n in flat.shape)
+    centres = side // 2 + side * np.arange(max(rows, columns))
+    at_y, at_x = y[centres[:rows]], x[centres[:columns]]
+    terms = np.stack([np.outer(at_y**i, at_x**j).ravel() for i, j in powers], axis=1)
+    factors, *_ = np.linalg.lstsq(terms, medians.ravel(), rcond=None)
+    surface = np.zeros(flat.shape, np.float32)
+    for factor, (i, j) in zip(factors.astype(np.float32), powers, strict=True):
+        surface += factor * np.outer(y**i, x**j)
+    least = np.float32(0.05) * np.abs(np.median(medians)).astype(np.float32)
+    return np.asarray(flat / np.maximum(surface, max(least, _TINY)), np.float32)
 
 
 def _spread_out(tiles: NDArray[Any], ny: int, nx: int) -> NDArray[np.float32]:
