@@ -18,10 +18,11 @@ from astro_assets.errors import BrokenFile
 _CR3_HEAD_BYTES = 2**20
 _CR3_BOXES = (b"CMT1", b"CMT2")
 _MAX_LETTERS = 60
+_UNITS_UM = {2: 25_400.0, 3: 10_000.0, 4: 1_000.0, 5: 1.0}
 
 
 def exif_keywords(path: Path) -> dict[str, str]:
-    """Exposure, ISO (as GAIN), camera, focal length and time.
+    """Exposure, ISO (as GAIN), camera, lens, size of a pixel, and time.
 
     A time with its offset from UTC is ``DATE-OBS``; one without is ``DATE-LOC``, since it is the
     camera's own clock in whatever zone its owner has set.
@@ -67,6 +68,10 @@ def _keywords(tags: Mapping[str, Any]) -> dict[str, str]:
         "GAIN": _number(tags, "ISOSpeedRatings") or _number(tags, "PhotographicSensitivity"),
         "INSTRUME": _text(tags, "Model"),
         "FOCALLEN": _number(tags, "FocalLength"),
+        "FOCRATIO": _number(tags, "FNumber"),
+        "LENS": _text(tags, "LensModel"),
+        "XPIXSZ": _pixel_um(tags, "FocalPlaneXResolution"),
+        "YPIXSZ": _pixel_um(tags, "FocalPlaneYResolution"),
         **_time(_text(tags, "DateTimeOriginal"), tags),
     }
 
@@ -92,6 +97,14 @@ def _time(text: str, tags: Mapping[str, Any]) -> dict[str, str]:
 def _text(tags: Mapping[str, Any], name: str) -> str:
     value = tags.get(name)
     return "" if value is None else str(value).strip(" \0")[:_MAX_LETTERS]
+
+
+def _pixel_um(tags: Mapping[str, Any], name: str) -> str:
+    """Side of a pixel, µm, from pixels per inch, cm, mm or µm (EXIF 2.3, FocalPlaneResolution)."""
+    unit = getattr(tags.get("FocalPlaneResolutionUnit"), "values", [2])
+    unit_um = _UNITS_UM.get(int(unit[0]) if unit else 2)
+    per_unit = float(_number(tags, name) or 0)
+    return f"{unit_um / per_unit:.4g}" if unit_um and per_unit > 0 else ""
 
 
 def _number(tags: Mapping[str, Any], name: str) -> str:

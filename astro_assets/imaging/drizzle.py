@@ -56,6 +56,7 @@ def drop(
     *,
     scale: float,
     offset: tuple[float, float, float],
+    worth: float,
     value: NDArray[np.float32],
     weight: NDArray[np.float32],
 ) -> None:
@@ -63,7 +64,7 @@ def drop(
 
     A raw pixel is left out where ``verdict`` on the frame's layer is not `Verdict.KEPT` at the
     place where it falls. Values are electrons per grid pixel, ``v * area * scale + offset``; the
-    weight is the inverse variance of what an aperture takes them for.
+    weight is the inverse variance of what an aperture takes them for, times ``worth``.
 
     Parameters
     ----------
@@ -77,7 +78,7 @@ def drop(
     for y, x in mosaic.cells:
         _drop(
             pixels, y, x, mesh_x, mesh_y, step, verdict, scale, np.array(offset, np.float64),
-            1.0 / (mosaic.noise_e * scale) ** 2, value, weight,
+            worth / (mosaic.noise_e * scale) ** 2, value, weight,
         )  # fmt: skip
 
 

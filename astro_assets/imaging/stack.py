@@ -39,6 +39,7 @@ class Layer:
     independent_noise_e : noise of a pixel as an aperture sees it, where ``noise_e`` is smaller
         since neighbours share it (debayered planes); weights go by it
     mosaic : the raw pixels, of which this layer is the debayered image
+    worth : what its weight is multiplied by beside the inverse variance, as for sharper stars
     """
 
     image: Rows
@@ -50,6 +51,7 @@ class Layer:
     exposure_s: Rows | float = 0.0
     independent_noise_e: float | None = None
     mosaic: Mosaic | None = None
+    worth: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ class Stacked:
     """The stack.
 
     image : (ny, nx) float32, electrons of one layer of scale 1; NaN where no layer has data
-    weight : (ny, nx) float32, inverse variance of the background, 1 / electrons²
+    weight : (ny, nx) float32, inverse variance of the background, 1 / electrons²; exact where all
+        layers have data
     count : (ny, nx) uint16, layers that went into each pixel
     exposure_s : (ny, nx) float32, their exposure times together
     low, high : (ny, nx) uint16, layers that were left out there, too faint or too bright
@@ -99,8 +102,8 @@ def stack(layers: Sequence[Layer], grid: Grid | None = None) -> Stacked:
     """
     if not layers:
         raise NothingToDo("there are no frames to stack")
-    if not all(layer.noise_e > 0 and layer.scale > 0 for layer in layers):
-        raise ValueError("each layer needs a noise and a scale above 0")
+    if not all(min(layer.noise_e, layer.scale, layer.worth) > 0 for layer in layers):
+        raise ValueError("each layer needs a noise, a scale and a worth above 0")
     if len({tuple(rows.shape) for layer in layers for rows in (layer.image, layer.weight)}) > 1:
         raise ValueError("the layers differ in shape")
     levelled, background_e = _levelled(layers)
@@ -169,12 +172,13 @@ def _summed(
                     verdict,
                     scale=level.scale,
                     offset=plane,
+                    worth=layer.worth,
                     value=tally.value,
                     weight=tally.weight,
                 )
     return Stacked(
         image=tally.mean(background_e),
-        weight=tally.weight,
+        weight=tally.weight * np.float32(_variance_per_weight(layers)),
         count=tally.count,
         exposure_s=tally.exposure_s,
         low=tally.low,
@@ -186,7 +190,14 @@ def _summed(
 
 
 def _weight(layer: Layer) -> float:
-    return 1 / ((layer.independent_noise_e or layer.noise_e) * layer.scale) ** 2
+    return layer.worth / ((layer.independent_noise_e or layer.noise_e) * layer.scale) ** 2
+
+
+def _variance_per_weight(layers: Sequence[Layer]) -> float:
+    """What makes the sum of weights the inverse variance of the mean: 1 when all are worth 1."""
+    weights = np.array([_weight(layer) for layer in layers])
+    worth = np.array([layer.worth for layer in layers])
+    return float(weights.sum() / (worth * weights).sum())
 
 
 def _exposures(layer: Layer, rows: slice) -> NDArray[np.float32]:

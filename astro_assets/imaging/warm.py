@@ -10,7 +10,9 @@ from astro_assets.imaging.bayer import debayer, luminance
 from astro_assets.imaging.calibrate import Masters, calibrate
 from astro_assets.imaging.combine import sigma_clipped_mean
 from astro_assets.imaging.cosmic_rays import cosmic_rays
+from astro_assets.imaging.drizzle import LEAST_FRAMES, Mosaic
 from astro_assets.imaging.grid import common_grid
+from astro_assets.imaging.nearest import nearest
 from astro_assets.imaging.repair import interpolate_bad
 from astro_assets.imaging.stack import Layer, stack
 from astro_assets.imaging.stars import find_stars
@@ -49,8 +51,10 @@ def warm() -> None:
     wcs.wcs.cdelt = [-1e-3, 1e-3]
     grid = common_grid([wcs], [(_SIZE, _SIZE)])
     warped = warp(image, mask, wcs, grid)
-    layer = Layer(warped.image, warped.weight, 100.0, 5.0, mask=warped.mask)
-    stack([layer] * 3)
+    mosaic = Mosaic(image, wcs, ((0, 0),), 5.0)
+    layer = Layer(warped.image, warped.weight, 100.0, 5.0, mask=warped.mask, mosaic=mosaic)
+    stack([layer] * LEAST_FRAMES, grid)
+    nearest(warped.weight, wcs, grid)
     autostretch(np.stack([image] * 3))
 
 

@@ -7,14 +7,15 @@ from collections.abc import Mapping, Sequence
 
 from astropy.io import fits
 
+from astro_assets.formats import format_of
 from astro_assets.frame import Frame
 from astro_assets.steps import circumstances, provenance
 from astro_assets.steps.inputs import OpenedFrame, RawFrame
 from astro_assets.steps.matching import Matched
 
 _COPIED = (
-    "INSTRUME", "XBINNING", "YBINNING", "GAIN", "OFFSET", "CCD-TEMP", "FOCALLEN", "XPIXSZ",
-    "YPIXSZ", "SITENAME", "FOCUSPOS", "PIERSIDE",
+    "INSTRUME", "XBINNING", "YBINNING", "GAIN", "OFFSET", "CCD-TEMP", "FOCALLEN", "FOCRATIO",
+    "LENS", "XPIXSZ", "YPIXSZ", "SITENAME", "FOCUSPOS", "PIERSIDE",
 )  # fmt: skip
 
 
@@ -31,6 +32,9 @@ def calibrated_header(
     sky = circumstances.sky_of([opened.frame], [circumstances.pointing_of(opened.frame)])[0]
     circumstances.describe(header, opened.frame, sky)
     header["AARAW"] = (raw.sha256[:32], "half of the raw file's sha256")
+    if format_of(raw.path.name) is not None:
+        for line in opened.header.get("HISTORY", []):
+            provenance.note(header, str(line))
     for step in steps:
         provenance.note(header, step)
     for number, master in enumerate(matched.files, start=1):

@@ -23,8 +23,9 @@ from astro_assets.settings import GridWish
 from astro_assets.steps import colour, continuum, provenance
 from astro_assets.steps.gridding import grid_of, wish_for
 from astro_assets.steps.inventory import COMPOSITE_STATE, stacks, targets
+from astro_assets.steps.layers import clearest, flux_scale
 from astro_assets.steps.scratch import put_aside
-from astro_assets.steps.stack import channel_files, clearest, flux_scale, noise_e, planes_of
+from astro_assets.steps.stack import channel_files, noise_e, planes_of
 from astro_assets.steps.summary import Summary
 from astro_assets.store import ImageFile, Store, read_image, write_image, write_json
 

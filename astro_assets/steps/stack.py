@@ -1,68 +1,29 @@
 """Session stacks: the accepted frames of a session as one image per filter, and in colour."""
 
-import math
-import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
-from astropy.wcs import WCS
 from astropy.wcs.utils import proj_plane_pixel_area
 from numpy.typing import NDArray
 
 from astro_assets.errors import NoSolverIndex, NotSolved
 from astro_assets.frame import mosaic_key
-from astro_assets.imaging.background import background
-from astro_assets.imaging.bayer import DEBAYERED_NOISE, cells_of, debayer
-from astro_assets.imaging.drizzle import Mosaic
-from astro_assets.imaging.gradient import Gradient
 from astro_assets.imaging.grid import Grid
 from astro_assets.imaging.photometry import limiting_magnitude, zero_point
 from astro_assets.imaging.solve import refine
-from astro_assets.imaging.stack import Layer, Stacked, stack
+from astro_assets.imaging.stack import Stacked
 from astro_assets.imaging.stars import find_stars, seeing
-from astro_assets.imaging.warp import EXCLUDED, Warped, warp
 from astro_assets.settings import GridWish, Solving
 from astro_assets.steps import colour, continuum, provenance, solve, versions
 from astro_assets.steps.catalogue import index_choices, index_stars
-from astro_assets.steps.flatten import flattened, sentence
+from astro_assets.steps.flatten import sentence
 from astro_assets.steps.gridding import grid_of, wish_for
 from astro_assets.steps.inventory import STACK_STATE
-from astro_assets.steps.pool import map_frames
-from astro_assets.steps.scratch import put_aside, put_share_aside
+from astro_assets.steps.layers import Light, clearest, filter_of, stack_channels
 from astro_assets.steps.summary import Summary
-from astro_assets.store import ImageFile, Store, read_image, write_image, write_json
-
-BAYER_CHANNELS = ("R", "G", "B")
-
-
-@dataclass(frozen=True, slots=True)
-class _Light:
-    """An accepted frame's header; its pixels are read when they are needed."""
-
-    path: Path
-    header: fits.Header
-    gradient_order: int = 0
-    gradients: list[Gradient] = field(default_factory=list)
-
-    @property
-    def wcs(self) -> WCS:
-        return WCS(self.header, relax=True)
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self.header["NAXIS2"], self.header["NAXIS1"]
-
-    def pixels(self) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        """Image and mask, without the sky's gradient where that is wished for."""
-        file = read_image(self.path)
-        mask = file.mask if file.mask is not None else np.zeros(file.image.shape, np.uint8)
-        bayer = "BAYERPAT" in self.header
-        image, found = flattened(file.image, mask, self.gradient_order, bayer=bayer)
-        self.gradients.extend(found)
-        return image, mask
+from astro_assets.store import ImageFile, Store, write_image, write_json
 
 
 def stack_session(
@@ -84,7 +45,7 @@ def stack_session(
     folder = store.stacks(source, session)
     folder.mkdir(parents=True, exist_ok=True)
     lights = [
-        _Light(path, fits.getheader(path), gradient_order)
+        Light(path, fits.getheader(path), gradient_order)
         for path in solve.accepted_files(store.solved(source, session))
     ]
     digest = provenance.fingerprint(
@@ -128,7 +89,7 @@ def stack_session(
 
 
 def _stack_filters(
-    lights: Sequence[_Light],
+    lights: Sequence[Light],
     folder: Path,
     digest: str,
     solving: Solving,
@@ -137,13 +98,13 @@ def _stack_filters(
     grid = grid_of(
         [light.wcs for light in lights], [light.shape for light in lights], wish, "reference"
     )
-    by_filter: dict[str, list[_Light]] = {}
+    by_filter: dict[str, list[Light]] = {}
     for light in lights:
-        by_filter.setdefault(_filter(light.header), []).append(light)
+        by_filter.setdefault(filter_of(light.header), []).append(light)
     made: dict[str, Stacked] = {}
     for members in by_filter.values():
         reference = members[clearest([light.header for light in members])]
-        for channel, stacked in _stack_channels(members, reference, grid, folder):
+        for channel, stacked in stack_channels(members, reference, grid, folder):
             header = _header(stacked, grid, members, reference, channel)
             _depth(header, stacked, grid, solving)
             provenance.stamp(header, "stack", digest)
@@ -152,91 +113,8 @@ def _stack_filters(
     return made
 
 
-def _filter(header: fits.Header) -> str:
-    return "RGB" if "BAYERPAT" in header else str(header.get("FILTER") or "L").replace("/", "-")
-
-
-def _stack_channels(
-    lights: Sequence[_Light], reference: _Light, grid: Grid, folder: Path
-) -> Iterator[tuple[str, Stacked]]:
-    """Warp all frames into scratch files that are read back row by row; combine each channel."""
-    with tempfile.TemporaryDirectory(prefix=".warped-", dir=folder) as scratch:
-
-        def layers(light: _Light) -> dict[str, Layer]:
-            scale = flux_scale(reference.header, light.header)
-            name = f"{scratch}/{light.path.stem}"
-            if "BAYERPAT" in light.header:
-                return _bayer_layers(light, grid, scale, name)
-            return {_filter(light.header): _layer(light, grid, scale, name)}
-
-        warped = map_frames(layers, lights)
-        for channel in warped[0]:
-            yield channel, stack([of_light[channel] for of_light in warped], grid)
-
-
-def _layer(light: _Light, grid: Grid, scale: float, scratch: str) -> Layer:
-    image, mask = light.pixels()
-    sky = background(image, mask)
-    return _put_aside(
-        warp(image, mask, light.wcs, grid), sky.median_e, sky.rms_e, light, scale, scratch
-    )
-
-
-def _bayer_layers(light: _Light, grid: Grid, scale: float, scratch: str) -> dict[str, Layer]:
-    """A layer for each colour, debayered, with the raw pixels for the drizzle beside it."""
-    image, mask = light.pixels()
-    pattern = light.header["BAYERPAT"]
-    raw = np.where((mask & EXCLUDED) == 0, image, np.float32(np.nan))
-    pixels = put_aside(Path(f"{scratch}.raw"), raw)
-    rgb, masks = debayer(image, mask, pattern)
-    layers = {}
-    for index, name in enumerate(BAYER_CHANNELS):
-        cells = cells_of(pattern, name)
-        skies = [background(image[y::2, x::2], mask[y::2, x::2]) for y, x in cells]
-        level_e = float(np.mean([sky.median_e for sky in skies]))
-        rms_e = float(np.mean([sky.rms_e for sky in skies]))
-        mosaic = Mosaic(pixels, light.wcs, cells, rms_e)
-        warped = warp(rgb[index], masks[index], light.wcs, grid)
-        layer = _put_aside(
-            warped, level_e, rms_e * DEBAYERED_NOISE[len(cells)], light, scale, f"{scratch}.{name}"
-        )
-        layers[name] = replace(
-            layer,
-            mosaic=mosaic,
-            independent_noise_e=mosaic.independent_noise_e * math.sqrt(warped.area),
-        )
-    return layers
-
-
-def _put_aside(
-    warped: Warped, level_e: float, noise_e: float, light: _Light, scale: float, scratch: str
-) -> Layer:
-    return Layer(
-        image=put_aside(Path(f"{scratch}.image"), warped.image),
-        weight=put_share_aside(Path(f"{scratch}.weight"), warped.weight),
-        mask=put_aside(Path(f"{scratch}.mask"), warped.mask),
-        background_e=level_e * warped.area,
-        noise_e=noise_e * math.sqrt(warped.area),
-        scale=scale,
-        exposure_s=float(light.header.get("EXPTIME") or 0.0),
-    )
-
-
-def clearest(headers: Sequence[fits.Header]) -> int:
-    """The frame that caught most of its stars' light; the first where nobody knows."""
-    zero_points = np.array([float(header.get("MAGZP", np.nan)) for header in headers])
-    return int(np.argmax(np.where(np.isfinite(zero_points), zero_points, -np.inf)))
-
-
-def flux_scale(reference: fits.Header, header: fits.Header) -> float:
-    """The factor that brings a frame's star fluxes to the reference's: exposure and clearness."""
-    exposure = float(reference.get("EXPTIME") or 1.0) / float(header.get("EXPTIME") or 1.0)
-    magnitudes = float(reference.get("MAGZP", np.nan)) - float(header.get("MAGZP", np.nan))
-    return exposure * float(10 ** (0.4 * magnitudes)) if np.isfinite(magnitudes) else exposure
-
-
 def _header(
-    stacked: Stacked, grid: Grid, lights: Sequence[_Light], reference: _Light, channel: str
+    stacked: Stacked, grid: Grid, lights: Sequence[Light], reference: Light, channel: str
 ) -> fits.Header:
     header = grid.wcs.to_header()
     header["OBJECT"] = reference.header.get("OBJECT", "")

@@ -106,13 +106,13 @@ def reduce(root: Path, camera: Camera, seed: int) -> Reduced:
     (root / "observatory.toml").write_text(_SETTINGS, encoding="utf-8")
     settings = load_settings(root / "observatory.toml")
     (source,) = settings.active_sources
-    session = _run(settings, source)
+    session = run_lane(settings, source)
     store = Store(settings.root)
     (bad_pixel_map,) = store.master(SOURCE, "bad_pixels", "any").parent.glob("*.fits")
     return Reduced(truth, store, session, bad_pixel_map.stem)
 
 
-def _run(settings: Settings, source: SourceSettings) -> str:
+def run_lane(settings: Settings, source: SourceSettings) -> str:
     """Every step of the lane in its order; returns the session's key."""
     store = Store(settings.root)
     batches = look(source, settings)

@@ -23,9 +23,11 @@ def write_dng(
     pattern: str = "RGGB",
     black: int = 256,
     white: int = 16383,
-    exposure_s: int = 30,
+    exposure_s: float = 30,
     taken: str = "2026:11:20 22:15:30",
     offset: str = "",
+    focal_length_mm: float = 0.0,
+    pixel_um: float = 0.0,
 ) -> Path:
     """A mosaic as Adobe's DNG 1.4 has it, uncompressed."""
     tags: list[tuple[int, Any, int, Any, bool]] = [
@@ -36,9 +38,17 @@ def write_dng(
         (50714, "H", 1, black, True), (50717, "H", 1, white, True),
         (50721, "2i", 9, (1, 1, 0, 1, 0, 1, 0, 1, 1, 1, 0, 1, 0, 1, 0, 1, 1, 1), True),
         (50778, "H", 1, LINEAR_SRGB_ILLUMINANT, True),
-        (33434, "2I", 1, (exposure_s, 1), True), (34855, "H", 1, 800, True),
+        (33434, "2I", 1, (round(1000 * exposure_s), 1000), True), (34855, "H", 1, 800, True),
         (36867, "s", 0, taken, True),
     ]  # fmt: skip
+    if focal_length_mm and pixel_um:
+        per_mm = (round(1e6 / pixel_um), 1000)
+        tags += [
+            (37386, "2I", 1, (round(1000 * focal_length_mm), 1000), True),
+            (33437, "2I", 1, (28, 10), True),
+            (41486, "2I", 1, per_mm, True), (41487, "2I", 1, per_mm, True),
+            (41488, "H", 1, 4, True),
+        ]  # fmt: skip
     if offset:
         tags.append((36881, "s", 0, offset, True))
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -316,3 +316,19 @@ def test_trails_are_found_and_little_else(seed: int):
     assert (high[(brightest > 3 * sigma) & sky] > 0).mean() > 0.99
     assert (high[(brightest > 5 * sigma) & sky] > 0).mean() > 0.999
     assert high[clean].sum() / (10 * clean.sum()) < 0.002
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_layers_of_more_worth_count_more_and_the_weight_stays_true(seed: int):
+    rng = np.random.default_rng([seed, 30])
+    worth, noise = np.array([0.4, 1.0, 2.5, 1.2, 0.7]), rng.uniform(5, 9, 5)
+    levels = np.array([100.0, 90.0, 120.0, 80.0, 105.0])
+    layers = [
+        layer(noisy(rng, level, s), level, s, worth=w)
+        for level, s, w in zip(levels, noise, worth, strict=True)
+    ]
+    result = stack(layers)
+    weight = worth * noise**-2
+    expected = np.sqrt(np.sum((weight * noise) ** 2)) / weight.sum()
+    assert result.image.std() == pytest.approx(expected, rel=0.03)
+    assert 1 / np.sqrt(np.median(result.weight)) == pytest.approx(expected, rel=0.01)

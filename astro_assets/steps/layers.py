@@ -1,0 +1,155 @@
+"""Accepted frames on one grid, in scratch files: what a session's stack is made of.
+
+What belongs here: from a solved frame to layers, weights and scales, channel by channel. What does
+not: the products and what their headers tell (`stack`).
+"""
+
+import math
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from astropy.wcs import WCS
+from numpy.typing import NDArray
+
+from astro_assets.imaging.background import background
+from astro_assets.imaging.bayer import DEBAYERED_NOISE, cells_of, debayer
+from astro_assets.imaging.drizzle import Mosaic
+from astro_assets.imaging.gradient import Gradient
+from astro_assets.imaging.grid import Grid
+from astro_assets.imaging.stack import Layer, Stacked, stack
+from astro_assets.imaging.warp import EXCLUDED, Warped, warp
+from astro_assets.steps.flatten import flattened
+from astro_assets.steps.pool import map_frames
+from astro_assets.steps.scratch import put_aside, put_share_aside
+from astro_assets.store import read_image
+
+BAYER_CHANNELS = ("R", "G", "B")
+_WORTH = (0.25, 4.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Light:
+    """An accepted frame's header; its pixels are read when they are needed."""
+
+    path: Path
+    header: fits.Header
+    gradient_order: int = 0
+    gradients: list[Gradient] = field(default_factory=list)
+
+    @property
+    def wcs(self) -> WCS:
+        return WCS(self.header, relax=True)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.header["NAXIS2"], self.header["NAXIS1"]
+
+    def pixels(self) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Image and mask, without the sky's gradient where that is wished for."""
+        file = read_image(self.path)
+        mask = file.mask if file.mask is not None else np.zeros(file.image.shape, np.uint8)
+        bayer = "BAYERPAT" in self.header
+        image, found = flattened(file.image, mask, self.gradient_order, bayer=bayer)
+        self.gradients.extend(found)
+        return image, mask
+
+
+def filter_of(header: fits.Header) -> str:
+    """The filter, as a stack is called after it; RGB for frames of all three colours."""
+    return "RGB" if "BAYERPAT" in header else str(header.get("FILTER") or "L").replace("/", "-")
+
+
+def stack_channels(
+    lights: Sequence[Light], reference: Light, grid: Grid, folder: Path
+) -> Iterator[tuple[str, Stacked]]:
+    """Warp all frames into scratch files that are read back row by row; combine each channel."""
+    widths = [float(light.header.get("FWHM") or np.nan) for light in lights]
+    usual_fwhm_px = float(np.nanmedian(widths)) if np.isfinite(widths).any() else math.nan
+    with tempfile.TemporaryDirectory(prefix=".warped-", dir=folder) as scratch:
+
+        def layers(light: Light) -> dict[str, Layer]:
+            scale = flux_scale(reference.header, light.header)
+            worth = star_worth(light.header, usual_fwhm_px)
+            name = f"{scratch}/{light.path.stem}"
+            if "BAYERPAT" in light.header:
+                bayer = _bayer_layers(light, grid, scale, name)
+                return {c: replace(layer, worth=worth) for c, layer in bayer.items()}
+            return {filter_of(light.header): replace(_layer(light, grid, scale, name), worth=worth)}
+
+        warped = map_frames(layers, lights)
+        for channel in warped[0]:
+            yield channel, stack([of_light[channel] for of_light in warped], grid)
+
+
+def _layer(light: Light, grid: Grid, scale: float, scratch: str) -> Layer:
+    image, mask = light.pixels()
+    sky = background(image, mask)
+    return _put_aside(
+        warp(image, mask, light.wcs, grid), sky.median_e, sky.rms_e, light, scale, scratch
+    )
+
+
+def _bayer_layers(light: Light, grid: Grid, scale: float, scratch: str) -> dict[str, Layer]:
+    """A layer for each colour, debayered, with the raw pixels for the drizzle beside it."""
+    image, mask = light.pixels()
+    pattern = light.header["BAYERPAT"]
+    raw = np.where((mask & EXCLUDED) == 0, image, np.float32(np.nan))
+    pixels = put_aside(Path(f"{scratch}.raw"), raw)
+    rgb, masks = debayer(image, mask, pattern)
+    layers = {}
+    for index, name in enumerate(BAYER_CHANNELS):
+        cells = cells_of(pattern, name)
+        skies = [background(image[y::2, x::2], mask[y::2, x::2]) for y, x in cells]
+        level_e = float(np.mean([sky.median_e for sky in skies]))
+        rms_e = float(np.mean([sky.rms_e for sky in skies]))
+        mosaic = Mosaic(pixels, light.wcs, cells, rms_e)
+        warped = warp(rgb[index], masks[index], light.wcs, grid)
+        layer = _put_aside(
+            warped, level_e, rms_e * DEBAYERED_NOISE[len(cells)], light, scale, f"{scratch}.{name}"
+        )
+        layers[name] = replace(
+            layer,
+            mosaic=mosaic,
+            independent_noise_e=mosaic.independent_noise_e * math.sqrt(warped.area),
+        )
+    return layers
+
+
+def _put_aside(
+    warped: Warped, level_e: float, noise_e: float, light: Light, scale: float, scratch: str
+) -> Layer:
+    return Layer(
+        image=put_aside(Path(f"{scratch}.image"), warped.image),
+        weight=put_share_aside(Path(f"{scratch}.weight"), warped.weight),
+        mask=put_aside(Path(f"{scratch}.mask"), warped.mask),
+        background_e=level_e * warped.area,
+        noise_e=noise_e * math.sqrt(warped.area),
+        scale=scale,
+        exposure_s=float(light.header.get("EXPTIME") or 0.0),
+    )
+
+
+def clearest(headers: Sequence[fits.Header]) -> int:
+    """The frame that caught most of its stars' light; the first where nobody knows."""
+    zero_points = np.array([float(header.get("MAGZP", np.nan)) for header in headers])
+    return int(np.argmax(np.where(np.isfinite(zero_points), zero_points, -np.inf)))
+
+
+def star_worth(header: fits.Header, usual_fwhm_px: float) -> float:
+    """How much more a frame tells of stars than its noise says: the light of sharp ones stands on
+    less sky. 1 where nobody knows.
+    """
+    fwhm_px = float(header.get("FWHM") or np.nan)
+    worth = (usual_fwhm_px / fwhm_px) ** 2 if fwhm_px > 0 else math.nan
+    return float(np.clip(worth, *_WORTH)) if math.isfinite(worth) else 1.0
+
+
+def flux_scale(reference: fits.Header, header: fits.Header) -> float:
+    """The factor that brings a frame's star fluxes to the reference's: exposure and clearness."""
+    exposure = float(reference.get("EXPTIME") or 1.0) / float(header.get("EXPTIME") or 1.0)
+    magnitudes = float(reference.get("MAGZP", np.nan)) - float(header.get("MAGZP", np.nan))
+    return exposure * float(10 ** (0.4 * magnitudes)) if np.isfinite(magnitudes) else exposure
