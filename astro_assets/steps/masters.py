@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from astro_assets.errors import NothingToDo
+from astro_assets.errors import NothingToDo, Unusable
 from astro_assets.frame import FrameKind
 from astro_assets.imaging.masters import Master, master_bias, master_dark, master_flat
 from astro_assets.imaging.noise import gain_e_per_adu, read_noise_adu
@@ -195,8 +195,13 @@ def _combine(
         "",
     )
     if kind is FrameKind.DARK:
+        if not frame.exposure_s:
+            raise Unusable(
+                f"{inputs[0].raw.name} and its set are darks of 0 s: if they are bias frames, say "
+                "so in their IMAGETYP"
+            )
         used = tuple(m for m in (matched.bias,) if m is not None)
-        return master_dark(images, float(frame.exposure_s or 0.0), bias=bias), used, told
+        return master_dark(images, frame.exposure_s, bias=bias), used, told
     dark = matched.dark
     combined = master_flat(
         images,

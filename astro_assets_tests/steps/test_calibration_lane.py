@@ -10,6 +10,7 @@ import pytest
 from astropy.io import fits
 from numpy.typing import NDArray
 
+from astro_assets.errors import Unusable
 from astro_assets.frame import FrameKind
 from astro_assets.imaging.zero_level import Zero, zero_level
 from astro_assets.steps.masters import make_master
@@ -227,6 +228,23 @@ def test_a_further_master_goes_with_its_frames(lane: Lane) -> None:
     assert [path.stem for path in folder.glob("*.fits")] == [lane.set_name(DARK)]
     assert str(summary.figures["refused"]).count("-20 °C is not -10 °C") == 2
     assert list(folder.glob(".frames-*")) == []
+
+
+def test_darks_without_exposure_are_a_sentence(lane: Lane) -> None:
+    with pytest.raises(Unusable, match="are darks of 0 s: if they are bias frames"):
+        lane.master(DARK, LEVEL, EXPTIME=0.0)
+
+
+def test_calibration_frames_that_lost_their_bias_before_do_not_lose_it_again(lane: Lane) -> None:
+    lane.master(DARK, 60, EXPTIME=300.0, CALSTAT="B")
+    assert lane.master_file(DARK).header["AANOBIAS"]
+    assert np.median(lane.master_file(DARK).image) == pytest.approx(60, abs=1)
+    vignette = np.linspace(0.5, 1.5, SHAPE[1])
+    flats = {f"f{n}": 20000 * vignette + lane.noise(0) for n in range(3)}
+    lane.combined(FLAT, flats, EXPTIME=2.0, FILTER="Red", CALSTAT="B")
+    np.testing.assert_allclose(lane.master_file(FLAT).image[0], vignette, rtol=0.01)
+    lane.lights({"light": LEVEL + 60 + SKY * vignette + lane.noise(0)}, FILTER="Red")
+    np.testing.assert_allclose(np.median(lane.product("light").image, axis=0), SKY, atol=6)
 
 
 # Ready-made masters
