@@ -10,9 +10,11 @@ from astropy.wcs import WCS
 
 from astro_assets.imaging.color import CHANNELS, Composed, compose
 from astro_assets.imaging.coverage import well_covered
+from astro_assets.imaging.white_balance import KnownColors
 from astro_assets.steps import pictures, provenance
 from astro_assets.steps.credits import credits_of
-from astro_assets.steps.star_colors import NO_COLORS, known_colors
+from astro_assets.steps.gaia import GaiaClient
+from astro_assets.steps.star_colors import known_colors
 from astro_assets.store import ImageFile, read_image
 
 
@@ -25,12 +27,18 @@ class Picture:
     remarks: tuple[str, ...] = field(default_factory=tuple)
 
 
-def write_picture(folder: Path, title: str, index_folders: Iterable[Path] = ()) -> Picture:
+def write_picture(
+    folder: Path,
+    title: str,
+    index_folders: Iterable[Path] = (),
+    gaia: GaiaClient | None = None,
+) -> Picture:
     """Compose ``color.fits``, ``color.tif`` and ``color.png`` from the folder's images by filter.
 
     Parameters
     ----------
     index_folders : where index files with colours of stars may lie
+    gaia : asked for colours where they tell none
     """
     files = {p.stem: p for p in sorted(folder.glob("*.fits")) if p.stem != "color"}
     images = {name: read_image(path) for name, path in files.items()}
@@ -38,11 +46,12 @@ def write_picture(folder: Path, title: str, index_folders: Iterable[Path] = ()) 
     headers = {name: file.header for name, file in images.items()}
     wcs = WCS(next(iter(headers.values())), naxis=2)[rows, columns]
     shape = (rows.stop - rows.start, columns.stop - columns.start)
+    known = known_colors(wcs, shape, index_folders, gaia)
     composed = compose(
         {name: file.image[rows, columns] for name, file in images.items()},
         {name: file.mask[rows, columns] for name, file in images.items() if file.mask is not None},
-        known_colors(wcs, shape, index_folders),
-        NO_COLORS,
+        known if isinstance(known, KnownColors) else None,
+        known if isinstance(known, str) else "",
     )
     used = [headers[name] for name in composed.mixture.filters]
     notes = {

@@ -1,4 +1,4 @@
-"""The colours of catalogue stars in a picture, from the index files that tell them.
+"""The colours of catalogue stars in a picture, from index files that tell them, or from Gaia.
 
 What belongs here: which columns are colours, and where the stars lie. What does not: what is made
 of them (`imaging.white_balance`).
@@ -15,12 +15,15 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 from astropy.wcs import WCS
+from astropy.wcs.utils import proj_plane_pixel_area
 from numpy.typing import NDArray
 
 from astro_assets.data import INDEX_FILES
+from astro_assets.errors import SourceUnreachable
 from astro_assets.imaging.catalogue import unit_vectors
 from astro_assets.imaging.white_balance import KnownColors
 from astro_assets.steps.catalogue import read_index
+from astro_assets.steps.gaia import GaiaClient
 
 NO_COLORS = "no index file tells the colours of the stars here"
 
@@ -44,32 +47,50 @@ class _Colors:
 
 
 def known_colors(
-    wcs: WCS, shape: tuple[int, int], index_folders: Iterable[Path]
-) -> KnownColors | None:
-    """Catalogue stars with a colour inside a picture; None where no index file has any.
+    wcs: WCS, shape: tuple[int, int], index_folders: Iterable[Path], gaia: GaiaClient | None = None
+) -> KnownColors | str:
+    """Catalogue stars with a colour inside a picture, or a clause that says why there are none.
 
     Parameters
     ----------
     wcs, shape : of the picture, (ny, nx)
     index_folders : where to look beside the files that come with the project
+    gaia : asked where no index file tells colours
     """
     ny, nx = shape
     others = [path for folder in index_folders for path in sorted(folder.glob("index-*.fits"))]
     ra_deg, dec_deg = (float(v) for v in wcs.all_pix2world((nx - 1) / 2, (ny - 1) / 2, 0))
+    scale_deg = float(np.sqrt(proj_plane_pixel_area(wcs)))
+    reach_deg = 0.5 * float(np.hypot(ny, nx)) * scale_deg
     centre = unit_vectors(np.array([ra_deg]), np.array([dec_deg]))[0]
-    reach_deg = (
-        0.5 * float(np.hypot(ny, nx)) * float(np.abs(wcs.proj_plane_pixel_scales()[1].value))
-    )
     for path in _with_colors([*INDEX_FILES, *others]):
         colors = _read(path)
         near = np.flatnonzero(colors.directions @ centre > np.cos(np.radians(reach_deg)))
-        near = near[np.isfinite(colors.color_mag[near])][:_MOST_STARS]
-        x, y, inside = _pixels(colors.directions[near], wcs, shape)
-        if inside.any():
-            return KnownColors(
-                x[inside], y[inside], colors.color_mag[near][inside], colors.index, colors.catalogue
-            )
-    return None
+        found = _inside(colors, near, wcs, shape)
+        if found is not None:
+            return found
+    if gaia is None:
+        return NO_COLORS
+    try:
+        stars = gaia.around(ra_deg, dec_deg, reach_deg)
+    except SourceUnreachable as error:
+        return f"{NO_COLORS}, and {error}"
+    colors = _Colors(
+        unit_vectors(stars.ra_deg, stars.dec_deg), stars.bp_mag - stars.rp_mag, "BP-RP", "Gaia DR3"
+    )
+    return _inside(colors, np.arange(len(stars.ra_deg)), wcs, shape) or f"{NO_COLORS}, nor Gaia"
+
+
+def _inside(
+    colors: _Colors, near: NDArray[np.intp], wcs: WCS, shape: tuple[int, int]
+) -> KnownColors | None:
+    near = near[np.isfinite(colors.color_mag[near])][:_MOST_STARS]
+    x, y, inside = _pixels(colors.directions[near], wcs, shape)
+    if not inside.any():
+        return None
+    return KnownColors(
+        x[inside], y[inside], colors.color_mag[near][inside], colors.index, colors.catalogue
+    )
 
 
 def _pixels(

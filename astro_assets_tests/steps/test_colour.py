@@ -2,19 +2,24 @@
 
 import struct
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 from astropy.io import fits
+from astropy.table import Table
 from astropy.wcs import WCS
 from PIL import Image
 from pyavm import AVM
 
+from astro_assets.settings import GaiaArchive
 from astro_assets.sim.star_index import write_star_index
 from astro_assets.steps.colour import Picture, write_picture
-from astro_assets.store import read_image
+from astro_assets.steps.gaia import GaiaClient
+from astro_assets.store import Store, read_image
+from astro_assets_tests.steps.online import Script, served
 from astro_assets_tests.steps.stacked import (
     SHAPE,
     exposed,
@@ -186,7 +191,7 @@ def test_astrophotographys_stiff_script_cuts_the_faint_at_a_quantile_and_this_do
 def test_astrophotographys_stiff_script_turns_colours_and_this_keeps_them(
     folder: Path, picture: Picture
 ):
-    """A saturation of up to 2 and a gamma per channel change ratios; bright stars keep theirs here."""
+    """Saturation up to 2 and a gamma per channel change ratios; bright stars keep theirs here."""
     rgb = read_image(folder / "color.fits").image.astype(float)
     sixteen = np.moveaxis(tifffile.imread(folder / "color.tif")[::-1], -1, 0).astype(float)
     grey = rgb.mean(axis=0)
@@ -209,3 +214,42 @@ def test_astrophotographys_rgb_hgb_and_sho_are_there(
     header = fits.getheader(tmp_path / "color.fits")
     assert header["AAMIX"] == mixture
     assert header["FILTERS"] == ",".join(filters)
+
+
+@pytest.fixture
+def gaia(tmp_path: Path) -> Iterator[tuple[Script, GaiaClient]]:
+    """A server that speaks the archive's protocol, with the simulated stars' colours."""
+    stars, _, _ = stars_in_field(6)
+    table = Table(
+        {
+            "ra": stars.ra_deg,
+            "dec": stars.dec_deg,
+            "phot_g_mean_mag": stars.vt_mag,
+            # Near enough for the simulator's stars: the Sun has 0.818 at its B − V of 0.653.
+            "phot_bp_mean_mag": stars.vt_mag + 0.818 + 1.2 * (stars.bv_mag - 0.653),
+            "phot_rp_mean_mag": stars.vt_mag,
+        }
+    )
+    with served(Script(sky=table)) as script:
+        settings = GaiaArchive.model_validate({"url": f"{script.url}/tap-server/tap"})
+        yield script, GaiaClient(settings, Store(tmp_path / "root"))
+
+
+def test_gaia_tells_colours_where_no_index_file_does(
+    tmp_path: Path, gaia: tuple[Script, GaiaClient]
+):
+    write_field(tmp_path, 6, RESPONSE)
+    write_picture(tmp_path, TITLE, (), gaia[1])
+    header = fits.getheader(tmp_path / "color.fits")
+    assert header["AAWHITE"] == "G2V star"
+    for channel, factor in FACTORS.items():
+        assert header[f"WB_{channel}"] == pytest.approx(factor, rel=0.02)
+    assert "BP-RP of Gaia DR3" in str(header["HISTORY"])
+
+
+def test_without_gaias_answer_there_is_a_picture_and_the_reason(tmp_path: Path):
+    settings = GaiaArchive.model_validate({"url": "http://127.0.0.1:9/tap", "wait_s": 2})
+    write_field(tmp_path, 7, RESPONSE)
+    picture = write_picture(tmp_path, TITLE, (), GaiaClient(settings, Store(tmp_path / "root")))
+    assert "average star" in str(picture.figures["colour_white"])
+    assert "Gaia's archive" in str(picture.figures["colour_white"])
