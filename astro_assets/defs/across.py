@@ -41,9 +41,7 @@ def across_assets(settings: Settings) -> list[dg.AssetsDefinition]:
 
         with translated(context):
             return materialized(
-                compose_target(
-                    store, context.partition_key, settings.grids, settings.solving.index_folders
-                )
+                compose_target(store, context.partition_key, settings.grids, settings.solving)
             )
 
     @dg.asset(

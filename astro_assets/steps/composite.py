@@ -19,8 +19,9 @@ from astro_assets.imaging.grid import Grid
 from astro_assets.imaging.nearest import nearest
 from astro_assets.imaging.stack import Layer, stack
 from astro_assets.imaging.warp import warp
-from astro_assets.settings import GridWish
+from astro_assets.settings import GridWish, Solving
 from astro_assets.steps import colour, continuum, provenance
+from astro_assets.steps.gaia import GaiaClient
 from astro_assets.steps.gridding import grid_of, wish_for
 from astro_assets.steps.inventory import COMPOSITE_STATE, stacks, targets
 from astro_assets.steps.layers import clearest, flux_scale
@@ -43,14 +44,14 @@ def compose_target(
     store: Store,
     target: str,
     grids: Sequence[GridWish] = (),
-    index_folders: Sequence[Path] = (),
+    solving: Solving | None = None,
 ) -> Summary:
     """Combine all session stacks of a target, channel by channel, and in colour.
 
     Parameters
     ----------
     grids : what the settings wish for
-    index_folders : where index files with colours of stars may lie
+    solving : where colours of stars may be found
 
     Raises
     ------
@@ -80,7 +81,9 @@ def compose_target(
         by_channel.setdefault(channel_of(item.path.stem) or item.path.stem, []).append(item)
     for channel, members in by_channel.items():
         _combine(folder / f"{channel}.fits", channel, members, grid, target, digest)
-    picture = colour.write_picture(folder, target, index_folders)
+    solving = solving or Solving()
+    gaia = GaiaClient(solving.gaia, store) if solving.gaia else None
+    picture = colour.write_picture(folder, target, solving.index_folders, gaia)
     lines = continuum.write_lines(folder, target, digest)
     nights = sorted({s["night"] for s in sessions})
     used = sorted({f"{s['source']}/{s['session']}" for s in sessions})

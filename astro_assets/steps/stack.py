@@ -19,6 +19,7 @@ from astro_assets.settings import GridWish, Solving
 from astro_assets.steps import colour, continuum, provenance, solve, versions
 from astro_assets.steps.catalogue import index_choices, index_stars
 from astro_assets.steps.flatten import sentence
+from astro_assets.steps.gaia import GaiaClient
 from astro_assets.steps.gridding import grid_of, wish_for
 from astro_assets.steps.inventory import STACK_STATE
 from astro_assets.steps.layers import Light, clearest, filter_of, stack_channels
@@ -57,7 +58,8 @@ def stack_session(
     for stale in folder.glob("*.fits"):
         stale.unlink()
     made = _stack_filters(lights, folder, digest, solving, wish) if lights else {}
-    picture = colour.write_picture(folder, session, solving.index_folders) if made else None
+    gaia = GaiaClient(solving.gaia, store) if solving.gaia else None
+    picture = colour.write_picture(folder, session, solving.index_folders, gaia) if made else None
     lines = continuum.write_lines(folder, session, digest)
     state = {
         "source": source,
