@@ -24,6 +24,7 @@ from rich.console import Console
 
 from astro_assets.console import print_sessions, progress_bar, terminal
 from astro_assets.defs.capture import capture_config
+from astro_assets.defs.capture_watch import CaptureWatch
 from astro_assets.defs.instance import prepare_home
 from astro_assets.defs.monitor import Monitor, Standing
 from astro_assets.defs.names import CAPTURE_JOB
@@ -37,8 +38,11 @@ from astro_assets.steps.report import PAGE
 from astro_assets.store import Store, write_json
 
 NIGHT = date(2026, 11, 20)
+PI = "pi"
 UI_PORT = 3000
 PATIENCE_S = 900.0
+_SECONDS_PER_FRAME = 3.0
+"""of the Pi's camera: one sees them come"""
 _LAUNCH = """
 mutation Launch($params: ExecutionParams!) {
   launchRun(executionParams: $params) {
@@ -104,7 +108,9 @@ def run_demo(top: Path, *, leave: bool) -> int:
     prepare_home(folders.dagster)
     with console.status("Making a night of frames from real stars…"):
         make_night(folders.observatory, night=NIGHT, truth_images=False, capture="on-arm")
-    with SimulatedObservatory(folders.observatory) as observatory:
+    with SimulatedObservatory(
+        folders.observatory, capture_program=True, seconds_per_frame=_SECONDS_PER_FRAME
+    ) as observatory:
         folders.settings.write_text(
             observatory.settings_toml(folders.data, interval_s=5, quiet_s=6), encoding="utf-8"
         )
@@ -120,6 +126,7 @@ def run_demo(top: Path, *, leave: bool) -> int:
             _dagster(workspace, port, folders.log) as server,
         ):
             standing = _play(console, folders, address, server, monitor)
+            _tell_capture(console, folders)
             well = _close(console, folders, address, standing)
             if not leave:
                 console.print(f"\nThe web UI stays at [bold]{address}[/bold]. Ctrl-C ends it.")
@@ -192,18 +199,30 @@ def _play(
 ) -> Standing:
     """Wait for the web UI, arm the Pi, and watch until the night is complete."""
     started = time.monotonic()
+    frames = len(list(folders.observatory.glob("served/pi/.prepared/*/*.fits")))
     with progress_bar(console) as progress:
         bar = progress.add_task("Dagster is starting", total=monitor.expected_sessions)
         _wait_for_ui(address, server, folders.log)
         _launch_capture(address)
+        camera = progress.add_task("the Pi's camera is being armed", total=frames)
+        watch = CaptureWatch(load_settings(folders.settings), PI)
         while True:
             standing = monitor.look()
+            told = watch.look()
+            progress.update(camera, completed=told.frames, description=told.sentence)
             progress.update(bar, completed=standing.sessions_done, description=standing.sentence)
             if standing.complete or time.monotonic() - started > PATIENCE_S:
                 return standing
             if server.poll() is not None:
                 raise SourceUnreachable(f"dagster ended by itself; {folders.log} says why")
             time.sleep(2)
+
+
+def _tell_capture(console: Console, folders: _Folders) -> None:
+    """How many frames the Pi took, and how many of them are here."""
+    taken = len(list(folders.observatory.glob("served/pi/captures/*/light-*.fits")))
+    here = len(list((folders.data / "raw" / PI).rglob("light-*.fits")))
+    console.print(f"Capture on {PI}: {taken} frames taken, {here} of them are here.")
 
 
 def _close(console: Console, folders: _Folders, address: str, standing: Standing) -> bool:
@@ -254,7 +273,7 @@ def _launch_capture(address: str) -> None:
             "repositoryName": "__repository__",
             "jobName": CAPTURE_JOB,
         },
-        "runConfigData": json.dumps(capture_config("pi", NIGHT)),
+        "runConfigData": json.dumps(capture_config(PI, NIGHT)),
         "mode": "default",
     }
     answer = httpx.post(

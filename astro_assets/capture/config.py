@@ -43,6 +43,9 @@ class CameraConfig:
     exposure_s : None for ``Auto``
     gain : ISO for cameras that have ISO
     library : the ZWO library's file, where it is not in a place that the system searches
+    bulb_from_s : longer exposures are held open from here; None: those that the camera cannot time
+    settings : of a gphoto2 camera, by name, label or path, and what they are set to
+    frames : for rehearsals, FITS files that the simulated camera hands out as what it saw
     """
 
     brand: str
@@ -56,6 +59,9 @@ class CameraConfig:
     set_temperature_c: float | None = None
     roi: words.Roi | None = None
     library: Path | None = None
+    frames: Path | None = None
+    bulb_from_s: float | None = None
+    settings: tuple[tuple[str, str], ...] = ()
     auto: AutoExposure = field(default_factory=AutoExposure)
 
     @property
@@ -143,7 +149,7 @@ def _camera(ini: "_Ini") -> CameraConfig:
     )
     if auto.min_exposure_s > auto.max_exposure_s:
         raise ini.mistake("AutoExposure", "Min_Exposure", "no more than Max_Exposure")
-    library = ini.optional("Camera", "Library")
+    library, frames = ini.optional("Camera", "Library"), ini.optional("Camera", "Frames")
     return CameraConfig(
         brand=ini.required("Camera", "Brand"),
         model=ini.required("Camera", "Model"),
@@ -158,6 +164,9 @@ def _camera(ini: "_Ini") -> CameraConfig:
         set_temperature_c=ini.read("Camera", "Cooling", words.temperature, None),
         roi=ini.read("Camera", "ROI", words.roi, None),
         library=_path(ini.file, library) if library else None,
+        frames=_path(ini.file, frames) if frames else None,
+        bulb_from_s=ini.read("Camera", "Bulb", words.seconds, None),
+        settings=ini.entries("Gphoto2"),
         auto=auto,
     )
 
@@ -201,6 +210,13 @@ class _Ini:
         """The value, or "" where there is none."""
         name = self._sections.get(section.lower())
         return self._parser.get(name, key, fallback="").strip() if name else ""
+
+    def entries(self, section: str) -> tuple[tuple[str, str], ...]:
+        """All keys of a section, in small letters, with their values."""
+        name = self._sections.get(section.lower())
+        return (
+            tuple((key, value.strip()) for key, value in self._parser.items(name)) if name else ()
+        )
 
     def required(self, section: str, key: str) -> str:
         value = self.optional(section, key)

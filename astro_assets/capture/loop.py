@@ -21,6 +21,7 @@ from astro_assets.capture.status import Phase, Status, iso, write_status
 from astro_assets.errors import CameraFailed, StorageFailed
 
 LIGHT = "Light Frame"
+_KIND = "light"
 _TRIES_PER_FRAME = 2
 _LONGEST_SLEEP_S = 10.0
 _FULL_PAUSE_S = 60.0
@@ -74,10 +75,12 @@ class Night:
         NothingToDo : the clock does not become right
         """
         self.folder.open()
-        self.status = replace(self.status, frames=len(self.folder.lines()))
-        wait_until_set(
-            self.clock, self.plan.created_utc, _CLOCK_PATIENCE_S, self._told_of_a_clock_not_set
-        )
+        frames = sum(name.startswith(_KIND) for name in self.folder.lines())
+        self.status = replace(self.status, frames=frames)
+        if self.clock.start_utc is None:  # a rehearsal has its own
+            wait_until_set(
+                self.clock, self.plan.created_utc, _CLOCK_PATIENCE_S, self._told_of_a_clock_not_set
+            )
         self._tell(alert="")
         try:
             phase = self._until_dawn()
@@ -155,7 +158,7 @@ class Night:
 
     def _publish(self, taken: Taken) -> None:
         moment_utc = self.clock.now_utc()
-        for published in self.folder.publish(taken.files, "light", moment_utc, taken.facts):
+        for published in self.folder.publish(taken.files, _KIND, moment_utc, taken.facts):
             self.say(f"{published.path.name}: {published.size_bytes / 1e6:.1f} MB")
             self.status = replace(
                 self.status,
@@ -245,5 +248,5 @@ class Night:
 
     def _tell(self, **changes: object) -> None:
         self.status = replace(self.status, **changes)  # type: ignore[arg-type]
-        write_status(self.folder.folder, self.status, self.clock.now_utc())
+        write_status(self.folder.folder, self.status)
         self.beat()

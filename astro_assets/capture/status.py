@@ -54,14 +54,15 @@ class Status:
         return replace(self, last_error=sentence, last_error_utc=iso(now_utc))
 
 
-def write_status(folder: Path, status: Status, now_utc: datetime) -> bool:
+def write_status(folder: Path, status: Status) -> bool:
     """Replace the file in one step; False where the card does not take it.
 
-    The heartbeat must go on when the card is full or read-only, so that is no error here.
+    The heartbeat must go on when the card is full or read-only, so that is no error here. It is
+    dated by this machine's clock, also in a rehearsal with another.
     """
     content: dict[str, Any] = {
         **asdict(status),
-        "updated": iso(now_utc),
+        "updated": iso(datetime.now(UTC)),
         "pid": os.getpid(),
         "disk_free_gb": _free_gb(folder),
     }

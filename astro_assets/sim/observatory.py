@@ -22,6 +22,7 @@ from astro_assets.sim.servers.ftp import FtpServer
 from astro_assets.sim.servers.ftps import FtpsServer
 from astro_assets.sim.servers.pi import PiServer, make_keys
 from astro_assets.sim.servers.pi_camera import PiCamera
+from astro_assets.sim.servers.pi_program import CaptureProgram
 from astro_assets.sim.servers.requests import Requests
 from astro_assets.sim.servers.telescope_org import TelescopeOrgServer
 from astro_assets.sim.star_index import FOLDER
@@ -56,6 +57,7 @@ class SimulatedObservatory:
     job_ready_after : how often telescope.org's image engine says PROCESSING before READY
     vespera_mlsd : whether the Vespera's FTP server knows MLSD
     vespera_deletion : whether it lets clients delete
+    capture_program : the Pi runs the real `astro-capture`; the prepared frames are its sky
 
     Raises
     ------
@@ -70,6 +72,7 @@ class SimulatedObservatory:
         job_ready_after: int = 1,
         vespera_mlsd: bool = True,
         vespera_deletion: bool = False,
+        capture_program: bool = False,
     ) -> None:
         self.root = root.absolute()
         self._served = self.root / "served"
@@ -78,6 +81,11 @@ class SimulatedObservatory:
             name: secrets.token_urlsafe(12) for name in ("itelescope", "telescope_org", "pi")
         }
         self._camera = PiCamera(self._served / "pi", seconds_per_frame=seconds_per_frame)
+        self._program = (
+            CaptureProgram(self._served / "pi", seconds_per_frame=seconds_per_frame)
+            if capture_program
+            else None
+        )
         certificates = make_certificates(self._access)
         keys = make_keys(self._access)
         self.ca_file = certificates.ca_file
@@ -107,6 +115,7 @@ class SimulatedObservatory:
                 password=self._passwords["pi"],
                 keys=keys,
                 camera=self._camera,
+                program=self._program,
             ),
         }
         self._servers = {
@@ -130,6 +139,8 @@ class SimulatedObservatory:
         trace: TracebackType | None,
     ) -> None:
         self._camera.stop()
+        if self._program is not None:
+            self._program.stop()
         for source in self._servers:
             self.stop(source)
 
@@ -186,7 +197,10 @@ class SimulatedObservatory:
             parts.append(_table("[watch]", watch))
         if (self.root / FOLDER).is_dir():
             parts.append(_table("[solving]", {"index_folders": [str(self.root / FOLDER)]}))
-        parts += [_table("[[sources]]", self._source_settings(name)) for name in self._servers]
+        for name in self._servers:
+            parts.append(_table("[[sources]]", self._source_settings(name)))
+            if name == "pi" and self._program is not None:
+                parts.append(_table("[[sources.plan]]", self._program.plan()))
         return "\n".join(parts)
 
     def _source_settings(self, name: str) -> dict[str, str | int]:

@@ -22,6 +22,8 @@ JPEG_FORMAT, RAW_FORMAT = 0x3801, 0x3000
 ADDED_IN_MEMORY, CAPTURE_COMPLETE = 0xC101, 0x400D
 JPEG, RAW, RAW_AND_JPEG = 2, 4, 7
 """image qualities: JPEG fine, NEF, NEF with JPEG fine"""
+BETWEEN_S = 0.6
+"""from one file of a pair to its twin"""
 
 
 @dataclass
@@ -59,7 +61,7 @@ class Nikon:
         }
         self._waiting: list[tuple[int, bytes]] = []
         """pictures in the camera's memory: format and bytes"""
-        self._told = False
+        self._told, self._next_s = False, 0.0
         self._open_since_s: float | None = None
         self._numbers = count(1)
         self._listening = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -176,7 +178,7 @@ class Nikon:
 
     def _events(self) -> bytes:
         """One picture at a time: all have the same number while they are in its memory."""
-        if self._waiting and not self._told:
+        if self._waiting and not self._told and time.monotonic() >= self._next_s:
             self._told = True
             return struct.pack("<H", 1) + struct.pack("<HI", ADDED_IN_MEMORY, 0xFFFF0001)
         return struct.pack("<H", 0)
@@ -190,8 +192,8 @@ class Nikon:
         return struct.pack("<IHHIHIIIIIIIHII", *numbers) + text(name) + 3 * text("")
 
     def _handed_over(self, _: int) -> bytes | None:
-        """Once it is fetched it is gone, and the next one takes its place."""
-        self._told = False
+        """Once it is fetched it is gone, and the next one takes its place, in its own time."""
+        self._told, self._next_s = False, time.monotonic() + BETWEEN_S
         return self._waiting.pop(0)[1] if self._waiting else None
 
 

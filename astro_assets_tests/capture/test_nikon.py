@@ -19,7 +19,15 @@ from astro_assets.capture.clock import Clock
 from astro_assets.capture.hands import Hands
 from astro_assets.errors import CameraFailed
 from astro_assets_tests.capture.conftest import Pi, write_config, write_plan
-from astro_assets_tests.capture.nikon import BULB, EXPOSURE, ISO, QUALITY, RAW_AND_JPEG, Nikon
+from astro_assets_tests.capture.nikon import (
+    BULB,
+    EXPOSURE,
+    ISO,
+    PROGRAM,
+    QUALITY,
+    RAW_AND_JPEG,
+    Nikon,
+)
 
 LIGHT = "Light Frame"
 
@@ -94,6 +102,26 @@ def test_beyond_thirty_seconds_the_shutter_is_held_open(
     # And back to an exposure that the camera times by itself.
     hands.expose(Shot(1.0, None, LIGHT), there.home / "short")
     assert d750.taken[1] == 1.0
+
+
+def test_shorter_ones_too_where_it_is_asked_for(hands: Hands, there: Pi, d750: Nikon) -> None:
+    write_config(there.home, Brand="Nikon", Model="D750", Bulb=0.5, Image_Format="NEF (Raw)")
+    held = Hands(there.read(), Clock(), lambda _: None, lambda: None)
+    taken = held.expose(Shot(1.0, None, LIGHT), there.home / "bulb")
+    held.let_go()
+    assert d750.properties[EXPOSURE].value == BULB
+    assert 1.0 <= d750.taken[0] < 1.7
+    assert [file.suffix for file in taken.files] == [".nef"]
+
+
+def test_more_settings_by_name_label_or_path(hands: Hands, there: Pi, d750: Nikon) -> None:
+    text = there.config.read_text()
+    more = "[Gphoto2]\n/main/capturesettings/expprogram = A\nISO Speed = 1600\nno such = 1\n"
+    there.config.write_text(text + more)
+    held = Hands(there.read(), Clock(), lambda _: None, lambda: None)
+    assert held.expose(Shot(0.1, None, LIGHT), there.home / "one").files
+    held.let_go()
+    assert (d750.properties[PROGRAM].value, d750.properties[ISO].value) == (3, 1600)
 
 
 def test_a_camera_that_is_busy_is_asked_again(hands: Hands, there: Pi, d750: Nikon) -> None:

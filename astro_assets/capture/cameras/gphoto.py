@@ -5,9 +5,10 @@ not: what is tried again (`hands`), which names the frames get (`frames`).
 """
 
 import logging
+import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -56,6 +57,8 @@ class GphotoCamera:
             self._choose(_TARGET, "Internal RAM")
             # As the cameras name it: NEF+Fine, RAW + Large Fine JPEG.
             self._files = 2 if "+" in self._choose(_FORMAT, self._config.image_format) else 1
+            for key, value in self._config.settings:
+                self._choose((key,), value)
         except gphoto2.GPhoto2Error as error:
             raise self._failed("does not open", error) from error
         return self._name
@@ -111,13 +114,14 @@ class GphotoCamera:
             log.warning("%s offers no exposure to set; it keeps its own", self._name)
             return False
         timed = {choice: seconds for choice in choices if (seconds := _seconds(choice)) is not None}
-        if exposure_s > max(timed.values(), default=0.0) * 1.01:
+        longest_s = max(timed.values(), default=0.0)
+        if exposure_s > min(longest_s * 1.01, self._config.bulb_from_s or math.inf):
             bulb = next((c for c in choices if c.lower() in _BULB_WORDS), None)
             if bulb is not None:
                 self._choose(_SHUTTER, bulb)
             elif self._widget(_BULB) is None:
                 raise CameraFailed(
-                    f"{self._name} takes {max(timed.values(), default=0.0):g} s at most, not "
+                    f"{self._name} takes {longest_s:g} s at most, not "
                     f"{exposure_s:g} s: correct Exposure"
                 )
             return True
@@ -190,6 +194,8 @@ class GphotoCamera:
             log.warning("%s has no setting %s; it keeps its own", self._name, names[0])
             return ""
         choices = self._choices(names)
+        if not choices:
+            return self._fill_in(widget, value)
         fitting = [c for c in choices if c.lower() == value.lower()] or [
             c for c in choices if value.lower() in c.lower()
         ]
@@ -200,6 +206,18 @@ class GphotoCamera:
             widget.set_value(fitting[0])
             self._camera.set_single_config(widget.get_name(), widget)
         return fitting[0]
+
+    def _fill_in(self, widget: Any, value: str) -> str:
+        """Set what is no choice: a number, a switch, a text."""
+        now = widget.get_value()
+        try:
+            widget.set_value(type(now)(value))
+        except ValueError as error:
+            raise CameraFailed(
+                f"{self._name}: {widget.get_name()} is like {now!r}, not {value!r}: correct it"
+            ) from error
+        self._camera.set_single_config(widget.get_name(), widget)
+        return value
 
     def _write(self, names: tuple[str, ...], value: int) -> None:
         widget = self._widget(names)
@@ -213,17 +231,13 @@ class GphotoCamera:
         return [] if widget is None else [str(choice) for choice in widget.get_choices()]
 
     def _widget(self, names: tuple[str, ...]) -> Any:
-        """The first setting with one of these names or labels."""
-        import gphoto2
-
-        tree = self._camera.get_config()
+        """The first setting with one of these names, labels or paths (``/main/…/iso``)."""
+        every = list(_settings(self._camera.get_config(), ""))
         for name in names:
-            for find in (tree.get_child_by_name, tree.get_child_by_label):
-                try:
-                    found = find(name)
-                except gphoto2.GPhoto2Error:
-                    continue
-                return self._camera.get_single_config(found.get_name())
+            for path, widget in every:
+                known = (path, widget.get_name(), widget.get_label())
+                if name.lower() in (word.lower() for word in known):
+                    return self._camera.get_single_config(widget.get_name())
         return None
 
     def _failed(self, what: str, error: Exception) -> CameraFailed:
@@ -239,3 +253,13 @@ def _seconds(choice: str) -> float | None:
         return float(Fraction(choice.strip().removesuffix("s").strip()))
     except (ValueError, ZeroDivisionError):
         return None
+
+
+def _settings(tree: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Every setting of a tree with its path."""
+    path = f"{path}/{tree.get_name()}"
+    children = list(tree.get_children())
+    if not children:
+        yield path, tree
+    for child in children:
+        yield from _settings(child, path)

@@ -1,13 +1,17 @@
-"""A camera without hardware, for rehearsals: a dim sky with stars, at the pace of the clock."""
+"""A camera without hardware, for rehearsals: a dim sky with stars, at the pace of the clock.
 
+In the place of that sky it hands out the frames of a folder, where the configuration names one.
+"""
+
+import shutil
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from astro_assets.capture.cameras.protocol import Shot, Taken
+from astro_assets.capture.cameras.protocol import CameraFailed, Shot, Taken
 from astro_assets.capture.config import CameraConfig
-from astro_assets.capture.header import exposure_dates, load_libraries, write_fits
+from astro_assets.capture.header import exposure_dates, facts_of, load_libraries, write_fits
 
 _SHAPE = (128, 192)
 _BIAS_ADU = 500.0
@@ -29,10 +33,13 @@ class SimulatedCamera:
         return self._config.name
 
     def expose(self, shot: Shot, part: Path) -> Taken:
-        import numpy as np
-
         begun_utc = datetime.now(UTC)
         time.sleep(self._stretch(shot.exposure_s))
+        file = part.with_name(part.name + ".fits")
+        if self._config.frames is not None:
+            return _handed_out(self._config.frames, file)
+        import numpy as np
+
         self._taken += 1
         rng = np.random.default_rng((begun_utc.microsecond, self._taken))
         gain = 1.0 + (shot.gain or 0) / 100
@@ -52,9 +59,18 @@ class SimulatedCamera:
             "XBINNING": "1",
             "YBINNING": "1",
         }
-        file = part.with_name(part.name + ".fits")
         write_fits(file, image, facts)
         return Taken((file,), facts, float(np.median(image)) / 65535)
 
     def close(self) -> None:
         return None
+
+
+def _handed_out(folder: Path, file: Path) -> Taken:
+    """The folder's next frame, as it is; none is handed out twice."""
+    waiting = sorted(folder.glob("*.fits"))
+    if not waiting:
+        raise CameraFailed(f"{folder} holds no more frames: the rehearsal is over")
+    shutil.copyfile(waiting[0], file)
+    waiting[0].unlink()
+    return Taken((file,), facts_of(file))

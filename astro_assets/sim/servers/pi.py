@@ -18,6 +18,7 @@ import asyncssh
 from astro_assets.sim.servers.background import LOOPBACK, LoopThread, loopback_socket
 from astro_assets.sim.servers.certificates import write_private
 from astro_assets.sim.servers.pi_camera import PiCamera
+from astro_assets.sim.servers.pi_program import CaptureProgram
 from astro_assets.sim.servers.requests import Requests
 
 _USAGE = "usage: astro-capture arm --plan FILE | astro-capture status"
@@ -48,10 +49,18 @@ class PiServer:
     """One user, by password or key, in a tree of its own.
 
     root : the user's home and the root of all that SFTP shows
+    program : the real capture program, in the place of ``camera``
     """
 
     def __init__(
-        self, root: Path, *, user: str, password: str, keys: PiKeys, camera: PiCamera
+        self,
+        root: Path,
+        *,
+        user: str,
+        password: str,
+        keys: PiKeys,
+        camera: PiCamera,
+        program: CaptureProgram | None = None,
     ) -> None:
         self.requests = Requests()
         self.port = 0
@@ -60,6 +69,7 @@ class PiServer:
         self._password = password
         self._keys = keys
         self._camera = camera
+        self._program = program
         self._connections: set[asyncssh.SSHServerConnection] = set()
         self._thread: LoopThread | None = None
 
@@ -105,7 +115,8 @@ class PiServer:
         self._connections.discard(connection)
 
     async def _execute(self, process: "asyncssh.SSHServerProcess[str]") -> None:
-        status, answer, complaint = self._run(process.command)
+        # The real program takes a second, in which others are served.
+        status, answer, complaint = await asyncio.to_thread(self._run, process.command)
         process.stdout.write(answer)
         process.stderr.write(complaint)
         # The client may be gone by now.
@@ -120,6 +131,8 @@ class PiServer:
         except ValueError:
             words = []
         match words:
+            case ["astro-capture", *rest] if self._program is not None:
+                return self._program.run(rest)
             case ["astro-capture", "arm", "--plan", plan]:
                 return self._arm(plan)
             case ["astro-capture", "status"]:
