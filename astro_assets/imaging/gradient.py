@@ -4,9 +4,9 @@ What belongs here: gradients that are to go from a picture. What does not: the s
 measuring stars (`background`), which follows everything that is wider than a box, nebulae too.
 
 A surface that is a polynomial of low order cannot follow a nebula; what remains is to keep the
-nebula from lifting it. The levels of small boxes are clipped of stars; the surface starts as their
-lower envelope (asymmetric least squares, Newey & Powell 1987, Econometrica 55, 819) and is then
-fitted to the boxes that do not stand above it, alone or together with their neighbours.
+nebula from lifting it. The levels of small boxes are clipped of stars; the surface is fitted again
+and again to the boxes that do not stand above it, so that it sinks to the sky, and in the end to
+those that do not stand above it with their neighbours, either, in whom faint light adds up.
 """
 
 from dataclasses import dataclass
@@ -22,8 +22,6 @@ _SMALLEST_BOX_PX, _LARGEST_BOX_PX = 8, 64
 _SAMPLES_OF_A_BOX = 256
 _LEAST_SHARE_OF_A_BOX = 0.3
 _STARS_SIGMA, _HOLES_SIGMA = 2.0, 3.0
-_ENVELOPE_WEIGHT = 0.01
-"""of a box above the envelope, where one below it has 1"""
 _ABOVE_SIGMA, _BELOW_SIGMA = 2.0, 5.0
 _NEIGHBOURHOODS = (1, 3, 5, 9)
 """boxes across, over which faint light adds up"""
@@ -146,7 +144,7 @@ def _sky(level: _Array, x: _Array, y: _Array, order: int) -> NDArray[np.bool_]:
     design = _terms(x, y, order)
     usable = np.isfinite(level)
     values = np.where(usable, level, 0.0)
-    terms = _envelope(design, values, usable)
+    terms = _least_squares(design[usable], values[usable])
     noise = _noise(level)
     sky = usable
     for number in range(_ROUNDS):
@@ -172,20 +170,6 @@ def _not_above(off: _Array, sky: NDArray[np.bool_], noise: float) -> NDArray[np.
     """
     low, middle = np.quantile(off[sky], [0.16, 0.5])
     return np.asarray(off < middle + _ABOVE_SIGMA * max(noise, middle - low))
-
-
-def _envelope(design: _Array, values: _Array, usable: NDArray[np.bool_]) -> _Array:
-    """The surface below most boxes."""
-    rows, heights = design[usable], values[usable]
-    terms = np.zeros(design.shape[-1])
-    if len(rows) < design.shape[-1]:
-        return terms
-    weight = np.ones(len(rows))
-    for _ in range(60):
-        root = np.sqrt(weight)
-        terms = _least_squares(rows * root[:, None], heights * root)
-        weight = np.where(heights > rows @ terms, _ENVELOPE_WEIGHT, 1.0)
-    return terms
 
 
 def _least_squares(design: _Array, values: _Array) -> _Array:

@@ -7,7 +7,6 @@ Neither real service was reachable; whether they do just this is not shown here.
 import io
 import json
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -37,6 +36,7 @@ class Script:
     wcs: WCS | None = None
     sky: Table | None = None
     url: str = ""
+    over: threading.Event = field(default_factory=threading.Event)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -60,7 +60,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif script.behaviour == "says nonsense":
             self._send(b"<html>maintenance</html>")
         elif script.behaviour == "is silent":
-            time.sleep(3)
+            script.over.wait(60)
         elif self.path.endswith("/tap/sync"):
             self._tap(form)
         else:
@@ -133,6 +133,7 @@ def served(script: Script) -> Iterator[Script]:
     try:
         yield script
     finally:
+        script.over.set()
         server.shutdown()
         server.server_close()
         thread.join(5)

@@ -127,7 +127,7 @@ def test_without_the_archive_the_index_files_serve_and_it_is_said(
     began_s = time.monotonic()
     assert gaia.applied(solution, measured) is solution
     assert gaia.applied(solution, measured) is solution
-    assert time.monotonic() - began_s < 10
+    assert time.monotonic() - began_s < 25
     assert len(script.asked) == 1
     assert len(told) == 1
     assert "gave no stars" in told[0]
