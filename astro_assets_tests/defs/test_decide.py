@@ -142,7 +142,9 @@ def test_a_lane_goes_from_calibrations_to_sessions() -> None:
     states: dict[str, State] = {}
     order: list[set[str]] = []
     while not (
-        found := next_requests(lane_waves("rented", LANE, lambda: {"cam": "d"}, Chained()), Runs(states))
+        found := next_requests(
+            lane_waves("rented", LANE, lambda: {"cam": "d"}, Chained()), Runs(states)
+        )
     ).settled:
         order.append({r.job for r in found.launch})
         states |= {r.job: State.DONE for r in found.launch}
@@ -184,6 +186,29 @@ def test_a_master_that_failed_does_not_hold_up_the_sessions() -> None:
 def test_a_lane_without_calibrations_begins_with_its_sessions() -> None:
     found = next_requests(lane_waves("rented", LANE[3:], dict, Chained()), Runs())
     assert [r.partition for r in found.launch] == ["2026-11-20_M31_T20", "2026-11-20_NGC7000_T20"]
+
+
+def test_what_is_made_with_something_else_is_another_request_and_nothing_else_is() -> None:
+    before = list(lane_waves("rented", LANE, dict, Chained()))
+    after = list(lane_waves("rented", LANE, dict, Chained(dark="new bias", M31="new dark")))
+    changed = [
+        request.partition
+        for one, other in zip(before, after, strict=True)
+        for request in set(other) - set(one)
+    ]
+    assert changed == [LANE[1].key, "2026-11-20_M31_T20"]
+    again = list(lane_waves("rented", LANE, dict, Chained(dark="new bias", M31="new dark")))
+    assert again == after
+
+
+def test_what_is_listed_no_more_is_made_again_from_what_is_here() -> None:
+    waves = list(lane_waves("rented", LANE, dict, Chained(gone="new dark")))
+    found = [r for wave in waves for r in wave if r.partition.startswith("2026-01-01")]
+    assert [r.job for r in found] == ["rented_master_dark", "rented_session"]
+    assert found[1].target == "Gone"
+    listed = {r.partition for r in found}
+    waves = list(lane_waves("rented", LANE, dict, Chained(gone="new dark"), listed))
+    assert not any(r.partition in listed for wave in waves for r in wave)
 
 
 # Composites
