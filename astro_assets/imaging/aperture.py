@@ -17,6 +17,7 @@ _FINE = 5
 """A pixel that a circle cuts counts by 5 × 5 points."""
 _BIN_PX = 0.1
 _NEAR_PX = 4.0
+_HALF_FINE = 3
 _LEAST_SHARE = 0.2
 """From this share of a star's light on, the rest is worth guessing."""
 
@@ -159,7 +160,7 @@ def _half_flux_all(
                 dx, dy = i - x[k], j - y[k]
                 distance = np.sqrt(dx * dx + dy * dy)
                 # Far out a pixel is narrow beside its radius.
-                points = _FINE if distance < _NEAR_PX else 1
+                points = _HALF_FINE if distance < _NEAR_PX else 1
                 for v in range(points):
                     dv = dy + (v + 0.5) / points - 0.5
                     for u in range(points):

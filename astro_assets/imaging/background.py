@@ -80,7 +80,7 @@ def background(image: NDArray[np.float32], mask: NDArray[np.uint8]) -> Backgroun
     """Estimate the sky in boxes, clipped of stars, and interpolate between the boxes.
 
     Boxes are 64 px wide, and smaller in small images. The estimate is that of Source Extractor
-    (Bertin & Arnouts 1996, A&AS 117, 393): the mode of what is within 3 σ of the median, or the
+    (Bertin & Arnouts 1996, A&AS 117, 393): the mode of what is within 3 σ of the mean, or the
     median where the box is crowded; of each 3 × 3 boxes the median.
 
     Parameters

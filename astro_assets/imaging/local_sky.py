@@ -107,41 +107,32 @@ def _ring(
 
 @njit(cache=True, nogil=True)
 def _clipped_mean(values: Any) -> Any:
-    """Mean and its error of the values within 3σ of their median. Sorts ``values``."""
-    values.sort()
-    first, last = 0, len(values)
+    """Mean and its error of what is left after clipping. Rearranges ``values``.
+
+    Other stars are taken out by median and median deviation, what remains of them by mean and
+    standard deviation.
+    """
+    centre = float(np.median(values))
+    sigma = 1.4826 * float(np.median(np.abs(values - np.float32(centre))))
+    n = len(values)
     for _ in range(_ROUNDS):
-        middle = _middle(values, first, last)
-        limit = _CLIP_SIGMA * 1.4826 * _deviation(values, first, last, middle)
-        left, right = first, last
-        while values[left] < middle - limit:
-            left += 1
-        while values[right - 1] > middle + limit:
-            right -= 1
-        if right - left == last - first or right - left < _FEW_PIXELS:
+        left = _within(values, n, centre - _CLIP_SIGMA * sigma, centre + _CLIP_SIGMA * sigma)
+        if left < _FEW_PIXELS:
             break
-        first, last = left, right
-    kept = values[first:last]
-    return kept.mean(), kept.std() / np.sqrt(len(kept))
+        kept = values[:left]
+        centre, sigma = kept.mean(), kept.std()
+        if left == n:
+            break
+        n = left
+    return centre, sigma / np.sqrt(n)
 
 
 @njit(cache=True, nogil=True)
-def _middle(values: Any, first: int, last: int) -> float:
-    n = last - first
-    return 0.5 * (float(values[first + (n - 1) // 2]) + float(values[first + n // 2]))
-
-
-@njit(cache=True, nogil=True)
-def _deviation(values: Any, first: int, last: int, middle: float) -> float:
-    """Median distance from ``middle`` of sorted values: the nearest half is a run of them."""
-    left, right = first, last - 1
-    n = last - first
-    outermost = 0.0
-    for _ in range(n - (n - 1) // 2):
-        low, high = middle - values[left], values[right] - middle
-        outermost = max(low, high)
-        if low > high:
-            left += 1
-        else:
-            right -= 1
-    return float(outermost)
+def _within(values: Any, n: int, low: float, high: float) -> int:
+    """Bring the values between two limits to the front; returns how many there are."""
+    left = 0
+    for i in range(n):
+        value = values[i]
+        values[left] = value
+        left += low <= value <= high
+    return left

@@ -9,7 +9,8 @@ import numpy as np
 from numba import njit
 
 _CLIP_SIGMA = 3.0
-_ROUNDS = 20
+_ROUNDS = 30
+_BINS = 240
 _CROWDED = 0.3
 _LEAST_SHARE = 0.1
 """A box tells something from this share of usable pixels on."""
@@ -43,36 +44,55 @@ def box_sky(
 
 @njit(cache=True, nogil=True)
 def _clipped_sky(values: Any) -> tuple[float, float]:
-    """Mode and standard deviation of what lies within 3 σ of the median. Sorts ``values``."""
-    values.sort()
-    total = np.empty(len(values) + 1)
-    squares = np.empty(len(values) + 1)
-    total[0] = squares[0] = 0.0
-    offset = float(values[len(values) // 2])
-    for i in range(len(values)):
-        off = values[i] - offset
-        total[i + 1] = total[i] + off
-        squares[i + 1] = squares[i] + off * off
-    first, last = 0, len(values)
-    middle = mean = sigma = 0.0
+    """Mode and standard deviation of what is left after clipping. Rearranges ``values``."""
+    n = len(values)
+    mean = sigma = np.float32(0)
     for _ in range(_ROUNDS):
-        n = last - first
-        middle = 0.5 * (values[first + (n - 1) // 2] + values[first + n // 2]) - offset
-        mean = (total[last] - total[first]) / n
-        variance = (squares[last] - squares[first]) / n - mean * mean
-        sigma = np.sqrt(max(variance, 0.0))
-        left, right = first, last
-        while left < right - 1 and values[left] - offset < middle - _CLIP_SIGMA * sigma:
-            left += 1
-        while right > left + 1 and values[right - 1] - offset > middle + _CLIP_SIGMA * sigma:
-            right -= 1
-        if left == first and right == last:
+        mean, sigma = _mean_and_sigma(values, n)
+        low, high = mean - _CLIP_SIGMA * sigma, mean + _CLIP_SIGMA * sigma
+        left = 0
+        for i in range(n):
+            value = values[i]
+            values[left] = value
+            left += low <= value <= high
+        if left == n or left == 0:
             break
-        first, last = left, right
+        n = left
+    middle = _median(values, n, mean, sigma)
     mode = middle
     if sigma > 0 and abs(mean - middle) < _CROWDED * sigma:
         mode = 2.5 * middle - 1.5 * mean
-    return offset + mode, sigma / _TRUNCATED
+    return mode, sigma / _TRUNCATED
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _mean_and_sigma(values: Any, n: int) -> tuple[float, float]:
+    offset = values[n // 2]
+    total = squares = np.float32(0)
+    for i in range(n):
+        off = values[i] - offset
+        total += off
+        squares += off * off
+    mean = total / n
+    return offset + mean, np.sqrt(max(squares / n - mean * mean, np.float32(0)))
+
+
+@njit(cache=True, nogil=True)
+def _median(values: Any, n: int, mean: float, sigma: float) -> float:
+    """Of values that all lie within some sigmas, from their counts in narrow bins."""
+    if sigma == 0:
+        return mean
+    counts = np.zeros(_BINS, np.int32)
+    width = 2 * _CLIP_SIGMA * sigma / _BINS
+    low = mean - _CLIP_SIGMA * sigma
+    for i in range(n):
+        counts[min(max(int((values[i] - low) / width), 0), _BINS - 1)] += 1
+    below = 0
+    for k in range(_BINS):
+        if below + counts[k] >= 0.5 * n:
+            return float(low + width * (k + (0.5 * n - below) / counts[k]))
+        below += counts[k]
+    return mean
 
 
 @njit(cache=True, nogil=True)

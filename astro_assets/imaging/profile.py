@@ -27,7 +27,7 @@ _LEAST_SHARE = 0.3
 """of the variance of stars that are hardly wider than a pixel"""
 _POINT = 0.5 / np.sqrt(3.0)
 """A pixel's mean is that of the four points so far from its middle (Gauss and Legendre's)."""
-_ROOM = 20_000
+_ROOM = 8_000
 """pixels that take part in the fit, at most"""
 
 
