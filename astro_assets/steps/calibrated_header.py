@@ -15,7 +15,7 @@ from astro_assets.steps.matching import Matched
 
 _COPIED = (
     "INSTRUME", "XBINNING", "YBINNING", "GAIN", "OFFSET", "CCD-TEMP", "FOCALLEN", "FOCRATIO",
-    "LENS", "XPIXSZ", "YPIXSZ", "SITENAME", "FOCUSPOS", "PIERSIDE",
+    "LENS", "XPIXSZ", "YPIXSZ", "FOCUSPOS", "PIERSIDE",
 )  # fmt: skip
 
 

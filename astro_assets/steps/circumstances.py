@@ -107,7 +107,7 @@ def _describe_place(header: fits.Header, place: Place) -> None:
     header["SITELONG"] = (place.longitude_deg, "[deg] longitude, east positive")
     header["SITEELEV"] = (place.elevation_m, "[m] above sea level")
     if place.name:
-        header["OBSERVAT"] = provenance.fits_text(place.name)
+        header["SITENAME"] = header["OBSERVAT"] = provenance.fits_text(place.name)
 
 
 def columns(frame: Frame, sky: Sky) -> dict[str, object]:

@@ -101,6 +101,7 @@ def test_no_image_needs_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert (header["RA-OBJ"], header["DEC-OBJ"]) == pytest.approx((10.685, 41.269), abs=0.01)
     assert 0 < header["MOONILLU"] < 1
     assert header["AIRMASS"] == pytest.approx(1 / np.sin(np.radians(header["OBJCTALT"])), rel=0.02)
+    assert header["SITENAME"] == header["OBSERVAT"] == "Home"
     assert remarks == ""
 
 
@@ -119,6 +120,8 @@ def test_the_headers_site_counts_before_that_of_the_settings(tmp_path: Path) -> 
     header, remarks = calibrated(tmp_path, cards, Recipe(place=HOME))
     assert (header["SITELAT"], header["SITELONG"]) == pytest.approx((-31.273, 149.064), abs=0.001)
     assert header["OBJCTALT"] > 30
+    assert "SITENAME" not in header, "the name of another site"
+    assert "OBSERVAT" not in header
     assert remarks == ""
 
 
