@@ -7,10 +7,13 @@ import pytest
 from astropy.wcs import WCS
 from PIL import Image
 
+from astro_assets.defs.results import materialized
 from astro_assets.imaging.stars import find_stars
 from astro_assets.steps.continuum import write_lines
-from astro_assets.steps.inventory import LINES_FOLDER
-from astro_assets.store import read_image
+from astro_assets.steps.inventory import LINES_FOLDER, STACK_STATE
+from astro_assets.steps.report import write_report
+from astro_assets.steps.summary import Summary
+from astro_assets.store import Store, read_image, write_json
 from astro_assets_tests.steps.stacked import SHAPE, exposed, stars_in_field, write_stack
 
 
@@ -76,3 +79,25 @@ def test_what_can_no_longer_be_done_leaves_nothing_stale(tmp_path: Path):
 def test_no_narrow_band_is_no_matter(tmp_path: Path):
     write_stack(tmp_path, "Red", np.ones(SHAPE, np.float32))
     assert write_lines(tmp_path, "M 45", "abc").figures == {}
+
+
+def test_the_report_and_the_asset_show_the_line_or_say_why_not(tmp_path: Path):
+    store = Store(tmp_path)
+    folder = store.stacks("pi", "2026-11-20_M45_T20")
+    picture = folder / LINES_FOLDER / "Ha.png"
+    picture.parent.mkdir(parents=True)
+    picture.write_bytes(b"png")
+    told = {"line_Ha": "less 0.1 × Red", "line_OIII": "not made: its continuum takes a stack in G"}
+    state = {"source": "pi", "session": "2026-11-20_M45_T20", "night": "2026-11-20"}
+    write_json(
+        folder / STACK_STATE,
+        {**state, "target": "M45", "frames": 0, "filters": ["Ha"], "lines": told, "digest": "abc"},
+    )
+    page = write_report(store, "2026-11-20").path.read_text(encoding="utf-8")
+    assert "less 0.1 × Red" in page
+    assert f"{LINES_FOLDER}/Ha.png" in page
+    assert "not made: its continuum takes a stack in G" in page
+    summary = Summary(told, "abc", folder, more_pictures_png={"line_Ha": b"png"})
+    metadata = materialized(summary).metadata or {}
+    assert "data:image/png;base64" in str(metadata["picture_line_Ha"].value)
+    assert metadata["line_OIII"].value == told["line_OIII"]
