@@ -25,10 +25,19 @@ TESTS = (
      "test_cameras.py::test_after_a_fault_the_next_exposure_works"),
     ("56 the driver gives up", "gphoto2", "opened anew, the next one works",
      "test_cameras.py::test_gphoto_goes_on_when_the_driver_gives_up"),
+    ("56 the camera is busy (0x2019), then no more", "gphoto2, our PTP camera",
+     "asked again; the next one works",
+     "test_nikon.py::test_a_camera_that_is_busy_is_asked_again"),
     ("57 SIGKILL, SIGSEGV", "rehearsal", "back within 10 s, nothing partial",
      "test_nights.py::test_killed_it_is_back_within_ten_seconds"),
-    ("57 killed at 120 points", "rehearsal", "no partial, no duplicate",
+    ("57 the watcher is killed, without systemd", "rehearsal", "back within 10 s",
+     "test_survival.py::test_without_systemd_a_killed_watcher_is_back_within_ten_seconds"),
+    ("57 all of it is killed, as by a power cut", "rehearsal", "the armed night goes on",
+     "test_survival.py::test_after_a_power_cut_the_night_goes_on"),
+    ("57 killed at 120 points", "rehearsal", "no partial, no gap, no duplicate",
      "test_frames.py::test_killed_at_any_point_there_is_no_part_no_gap_and_no_duplicate"),
+    ("59 the clock is not set", "rehearsal", "waited for, and told",
+     "test_survival.py::test_a_clock_that_is_not_set_is_waited_for_and_told"),
     ("59 the clock jumps back", "rehearsal", "no name used twice",
      "test_frames.py::test_a_name_is_never_used_twice_whatever_the_clock_does"),
     ("60 the card becomes read-only", "rehearsal", "said, a clean stop",
@@ -69,8 +78,10 @@ def main() -> None:
         "# Faults of a capture\n\n"
         f"{datetime.now(UTC):%Y-%m-%d}, `make capture-faults`, Python "
         f"{sys.version.split()[0]}, the night at {SPEED:g} times its pace. ZWO: zwoasi on a small "
-        "library of the vendor's calls; gphoto2: its own virtual PTP camera; rehearsal: the "
-        "program's camera without hardware.\n\n" + "\n".join(lines) + f"\n\n{totals}\n"
+        "library of the vendor's calls; gphoto2: its own virtual PTP camera, where not said "
+        "otherwise; rehearsal: the program's camera without hardware.\n\n"
+        + "\n".join(lines)
+        + f"\n\n{totals}\n"
     )
     page.write_text(text, encoding="utf-8")
     sys.stdout.write(text)
