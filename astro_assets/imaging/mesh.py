@@ -11,6 +11,9 @@ from numba import njit
 _CLIP_SIGMA = 3.0
 _ROUNDS = 30
 _BINS = 240
+_EVERY, _FEW = 7, 64
+_STARS_SPREADS = 10.0
+"""median deviations, nearly seven sigmas"""
 _CROWDED = 0.3
 _LEAST_SHARE = 0.1
 """A box tells something from this share of usable pixels on."""
@@ -45,19 +48,14 @@ def box_sky(
 @njit(cache=True, nogil=True)
 def _clipped_sky(values: Any) -> tuple[float, float]:
     """Mode and standard deviation of what is left after clipping. Rearranges ``values``."""
-    n = len(values)
-    mean = sigma = np.float32(0)
+    n = _without_stars(values)
+    mean, sigma = _mean_and_sigma(values, n)
     for _ in range(_ROUNDS):
-        mean, sigma = _mean_and_sigma(values, n)
-        low, high = mean - _CLIP_SIGMA * sigma, mean + _CLIP_SIGMA * sigma
-        left = 0
-        for i in range(n):
-            value = values[i]
-            values[left] = value
-            left += low <= value <= high
+        left = _within(values, n, mean - _CLIP_SIGMA * sigma, mean + _CLIP_SIGMA * sigma)
         if left == n or left == 0:
             break
         n = left
+        mean, sigma = _mean_and_sigma(values, n)
     middle = _median(values, n, mean, sigma)
     mode = middle
     if sigma > 0 and abs(mean - middle) < _CROWDED * sigma:
@@ -65,16 +63,42 @@ def _clipped_sky(values: Any) -> tuple[float, float]:
     return mode, sigma / _TRUNCATED
 
 
+@njit(cache=True, nogil=True)
+def _without_stars(values: Any) -> int:
+    """Bring to the front what is near the median of a few; returns how many values that are.
+
+    Where bright stars fill a tenth of a box, mean and standard deviation alone would keep them.
+    """
+    few = values[:: _EVERY if len(values) >= _EVERY * _FEW else 1].copy()
+    centre = float(np.median(few))
+    spread = float(np.median(np.abs(few - np.float32(centre))))
+    if spread == 0:
+        return len(values)
+    reach = _STARS_SPREADS * spread
+    return _within(values, len(values), centre - reach, centre + reach)
+
+
+@njit(cache=True, nogil=True)
+def _within(values: Any, n: int, low: float, high: float) -> int:
+    """Bring the values between two limits to the front; returns how many there are."""
+    left = 0
+    for i in range(n):
+        value = values[i]
+        values[left] = value
+        left += low <= value <= high
+    return left
+
+
 @njit(cache=True, nogil=True, fastmath=True)
 def _mean_and_sigma(values: Any, n: int) -> tuple[float, float]:
-    offset = values[n // 2]
-    total = squares = np.float32(0)
+    offset = float(values[n // 2])
+    total = squares = 0.0  # in 64 bits, for the offset may be a star
     for i in range(n):
         off = values[i] - offset
         total += off
         squares += off * off
     mean = total / n
-    return offset + mean, np.sqrt(max(squares / n - mean * mean, np.float32(0)))
+    return offset + mean, np.sqrt(max(squares / n - mean * mean, 0.0))
 
 
 @njit(cache=True, nogil=True)
