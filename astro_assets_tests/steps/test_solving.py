@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from astropy.io import fits
+from astropy.table import Table
 from astropy.wcs import WCS
 
 from astro_assets.data import INDEX_FILES
@@ -183,3 +184,29 @@ def test_without_gaia_the_index_files_magnitudes_serve(tmp_path: Path) -> None:
     assert table.loc["one", "zero_point_mag"] == plain.loc["one", "zero_point_mag"]
     assert any("index files' magnitudes" in line for line in told)
     assert "V_T" in fits.getheader(store.solved("far", SESSION) / "one.fits").comments["MAGZP"]
+
+
+def test_gaias_magnitudes_are_for_all_frames_or_for_none(tmp_path: Path) -> None:
+    """Frames of a session are compared by their zero points, which must be of one band."""
+    frames = {"one": (stars_of(truth(), 1), {}), "two": (stars_of(truth(5), 2), {})}
+    store = calibrated(tmp_path, frames)
+    plain = run(store)
+    near = index_stars(INDEX_FILES).near(*CENTRE, 1.0)
+    sky = Table({"ra": near.ra_deg, "dec": near.dec_deg})
+    for column in ("phot_g_mean_mag", "phot_bp_mean_mag", "phot_rp_mean_mag"):
+        sky[column] = near.mag.astype(float) - 0.5
+    with served(Script(sky=sky)) as script:
+        gaia = Solving(index_folders=(), gaia=GaiaArchive(url=f"{script.url}/tap-server/tap"))
+        both = run(store, gaia)
+        assert len(script.queries) == 1
+    difference = both["zero_point_mag"] - plain["zero_point_mag"]
+    assert difference.to_numpy() == pytest.approx(-0.5, abs=0.03)
+    header = fits.getheader(store.solved("far", SESSION) / "one.fits")
+    assert "Gaia RP" in header.comments["MAGZP"]
+    told: list[str] = []
+    few = sky[near.ra_deg > CENTRE[0] + 5]
+    with served(Script(sky=few)) as script:
+        none = run(store, Solving(index_folders=(), gaia=GaiaArchive(
+            url=f"{script.url}/tap-server/tap", faintest_mag=15)), told)  # fmt: skip
+    assert none["zero_point_mag"].to_list() == plain["zero_point_mag"].to_list()
+    assert any("2 of 2 frames have too few of Gaia's stars" in line for line in told)
