@@ -1,11 +1,13 @@
 """The table of every frame, as sessions come, change and break."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from pyarrow import parquet
 
+from astro_assets.imaging.figures import Figures
 from astro_assets.steps import frames, solve
 from astro_assets.store import Store
 
@@ -111,3 +113,10 @@ def test_nothing_yet(tmp_path: Path) -> None:
     summary = frames.write_table(Store(tmp_path))
     assert summary.figures["frames"] == 0
     assert len(parquet.read_table(Store(tmp_path).frames_table)) == 0
+
+
+def test_the_page_on_the_reduction_names_every_figure() -> None:
+    page = Path(__file__).parents[2] / "docs" / "reduction.md"
+    named = page.read_text(encoding="utf-8").split("## The table of frames")[1]
+    missing = [field.name for field in fields(Figures) if f"`{field.name}`" not in named]
+    assert not missing

@@ -32,6 +32,7 @@ _SKY_E = 240.0
 _READ_NOISE_E = 5.0
 _COUNT = 110
 _FAINT = 100
+_DRAWS = 10
 _CATALOGUE_MAG = 0.03
 """Scatter of the catalogue's magnitudes."""
 
@@ -110,7 +111,7 @@ def _limit(seeds: Sequence[int]) -> Line:
             _zero(found, matches).mag, noise_e=sky.rms_e, fwhm_px=seeing(found.stars)[0],
             exposure_s=_EXPOSURE_S, noise_area_fwhm2=found.profile.noise_area_fwhm2,
         )  # fmt: skip
-        ratios += list(_injected(seed, float(_flux_e(np.array(limit)))))
+        ratios += list(_injected(seed, float(_flux_e(np.array(limit))), _DRAWS // len(seeds)))
     scatter_e = float(np.std(ratios))
     reached = 1 / scatter_e
     return Line(
@@ -120,18 +121,20 @@ def _limit(seeds: Sequence[int]) -> Line:
     )  # fmt: skip
 
 
-def _injected(seed: int, flux_e: float) -> NDArray[np.float64]:
+def _injected(seed: int, flux_e: float, draws: int) -> NDArray[np.float64]:
     """Fluxes over the truth, by weights of the noiseless profile (Naylor 1998, MNRAS 296, 339)."""
     x, y = scatter(_FAINT, seed=seed, shape=_SHAPE, apart_px=34)
-    how = {"shape": _SHAPE, "read_noise_e": _READ_NOISE_E, "sky_e": _SKY_E}
-    image = draw(x, y, np.full(_FAINT, flux_e), seed=seed + 900, **how).image - _SKY_E  # type: ignore[arg-type]
-    bright = draw(x, y, np.full(_FAINT, 1e9), seed=seed, **how).image - _SKY_E  # type: ignore[arg-type]
+    clean = draw(x, y, np.full(_FAINT, 1e9), seed=seed, shape=_SHAPE, sky_e=0, read_noise_e=0).image
+    expected = clean * (flux_e / 1e9) + _SKY_E
+    rng = np.random.default_rng(seed + 900)
     found = []
-    for column, row in zip(x.round().astype(int), y.round().astype(int), strict=True):
-        part = np.s_[row - 10 : row + 11, column - 10 : column + 11]
-        profile = bright[part] / 1e9
-        found.append((profile * image[part]).sum() / (profile**2).sum() / flux_e)
-    return np.asarray(found)
+    for _ in range(draws):
+        image = rng.poisson(expected) + rng.normal(0, _READ_NOISE_E, _SHAPE) - _SKY_E
+        for column, row in zip(x.round().astype(int), y.round().astype(int), strict=True):
+            part = np.s_[row - 10 : row + 11, column - 10 : column + 11]
+            profile = clean[part] / 1e9
+            found.append((profile * image[part]).sum() / (profile**2).sum())
+    return np.asarray(found) / flux_e
 
 
 def _clearness(seeds: Sequence[int]) -> Line:
