@@ -16,6 +16,7 @@ from astro_assets.imaging.bayer import colour_planes
 from astro_assets.imaging.la_cosmic import Limits, search
 from astro_assets.imaging.mask import UNUSABLE, MaskBit
 from astro_assets.imaging.repair import interpolate_bad
+from astro_assets.imaging.seeing import quick_fwhm_px
 from astro_assets.imaging.tiles import surroundings
 
 _TYPICAL_FWHM_PX = 2.5
@@ -23,8 +24,7 @@ _SIGMA = 4.5
 _BESIDE = 0.3
 _ROUNDS = 4
 _CONTRAST = 5.0
-_STEEPNESS = 0.25
-"""Share of what a star would put into the next pixel that three of the four must hold at least."""
+_MOST_CONTRAST = 60.0
 
 
 def cosmic_rays(
@@ -54,14 +54,13 @@ def cosmic_rays(
     read_noise_e : per pixel
     saturation_e : from here on a pixel counts as saturated besides those that the mask names;
         None when nobody knows
-    fwhm_px : of the stars; 2.5 when nobody knows
+    fwhm_px : of the stars; when nobody knows, as the frame's bright ones show it, or 2.5
     bayer : whether the sensor has a colour matrix of 2 × 2 pixels
 
     Raises
     ------
     ValueError : the image and its mask differ in size
     """
-    fwhm_px = fwhm_px or _TYPICAL_FWHM_PX
     whole, _ = interpolate_bad(image_e, mask, bayer=bayer)
     known = (mask & np.uint8(UNUSABLE & ~MaskBit.SATURATED)) != 0
     saturated = (mask & MaskBit.SATURATED) != 0
@@ -76,6 +75,8 @@ def cosmic_rays(
     ):
         plane_level[...], plane_spread[...] = surroundings(plane)
     variance = np.maximum(spread**2, np.float32(read_noise_e**2))
+    if fwhm_px is None:
+        fwhm_px = quick_fwhm_px(whole - level, variance, known, bayer=bayer) or _TYPICAL_FWHM_PX
     return np.asarray(search(whole, level, variance, known, _limits(fwhm_px, bayer), _ROUNDS))
 
 
@@ -85,15 +86,20 @@ def _one_plane(image: NDArray[Any]) -> tuple[NDArray[Any], ...]:
 
 def _limits(fwhm_px: float, bayer: bool) -> Limits:
     contrast = _CONTRAST
+    # Wide stars are flat, so that little is needed to tell them; rays side by side must not pass.
+    steepness = min(max(0.5 + 0.2 * (fwhm_px - _TYPICAL_FWHM_PX), 0.4), 0.7)
     if bayer:
         # Within a colour a sharp star is nearly as steep as a ray, more so the sharper it is.
-        contrast = min(max(2 * _CONTRAST * (_TYPICAL_FWHM_PX / fwhm_px) ** 3, _CONTRAST), 20.0)
+        contrast = min(
+            max(2 * _CONTRAST * (_TYPICAL_FWHM_PX / fwhm_px) ** 3.5, _CONTRAST), _MOST_CONTRAST
+        )
+        steepness = min(max(0.2 * (fwhm_px - 1), 0.2), 0.5)
     next_pixel = math.exp(-4 * math.log(2) / fwhm_px**2)
     return Limits(
         significance=_SIGMA,
         beside=_SIGMA * _BESIDE,
         contrast=contrast,
-        steepness=_STEEPNESS * next_pixel,
+        steepness=steepness * next_pixel,
         stride=2 if bayer else 1,
     )
 
