@@ -60,7 +60,8 @@ def test_what_has_only_aged_is_the_same(
             put(
                 tmp_path / "observatory.toml",
                 f'root = "{tmp_path / "data"}"\n'
-                "[site]\nname = \"home\"\nlatitude_deg = 28.3\nlongitude_deg = -16.5\nelevation_m = 2390\n"
+                '[site]\nname = "home"\nlatitude_deg = 28.3\nlongitude_deg = -16.5\n'
+                "elevation_m = 2390\n"
                 'timezone = "UTC"\n'
                 '[[sources]]\nname = "scope"\nkind = "vespera"\nhost = "localhost"\n'
                 f'port = {running.port}\npath = "/"\n',
