@@ -3,9 +3,10 @@
 What belongs here: keys and limits. What does not: the grid that follows (`steps.gridding`).
 """
 
-from typing import Annotated, Self
+from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from astro_assets.settings.types import LocalPath, Strict
 
@@ -16,8 +17,6 @@ class GridWish(Strict):
     """A grid for one target, or for all; what is not said follows from the frames."""
 
     target: str | None = None
-    like: LocalPath | None = None
-    """a FITS file whose WCS and size are taken"""
     north_up: bool | None = None
     """without a word: composites are, sessions' stacks lie as their frames"""
     scale_arcsec: float | None = Field(default=None, gt=0, le=3600)
@@ -31,9 +30,13 @@ class GridWish(Strict):
     ) = None
     """width and height"""
 
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
-        others = (self.north_up, self.scale_arcsec, self.centre_deg, self.size_px)
-        if self.like is not None and any(other is not None for other in others):
-            raise ValueError("either like, or north_up, scale_arcsec, centre_deg and size_px")
-        return self
+    like: LocalPath | None = None
+    """in place of these: a FITS file whose WCS and size are taken"""
+
+    @field_validator("like")
+    @classmethod
+    def _one_way(cls, value: Path | None, given: ValidationInfo) -> Path | None:
+        others = ("north_up", "scale_arcsec", "centre_deg", "size_px")
+        if value is not None and any(given.data.get(key) is not None for key in others):
+            raise ValueError("no other key but target beside it, for the file says it all")
+        return value
