@@ -145,9 +145,11 @@ def small_card(pi: Pi, card: Path, floor_gb: float) -> Pi:
 def test_seven_nights_without_a_collector(pi: Pi, card: Path) -> None:
     """The card fills; nothing unconfirmed is removed; at the floor it stops, and says so."""
     there = small_card(pi, card, 0.001)
+    # Room for some three frames, so that it fills on a machine of any speed.
+    (card / "ballast").write_bytes(bytes(shutil.disk_usage(card).free - 1_150_000))
     names: set[str] = set()
     for night in range(7):
-        content = json.loads(write_plan(pi.home, 0.01).read_text())
+        content = json.loads(write_plan(pi.home, 0.015).read_text())
         content["night"] = f"2026-11-{14 + night}"
         plan = pi.home / "plan.json"
         plan.write_text(json.dumps(content))
@@ -155,7 +157,8 @@ def test_seven_nights_without_a_collector(pi: Pi, card: Path) -> None:
         now = {str(path) for path in there.captures.glob("*/light-*.fits")}
         assert names <= now
         names = now
-    assert shutil.disk_usage(card).free < 1.1e6
+    assert names
+    assert shutil.disk_usage(card).free < 1e6
     statuses = sorted(there.captures.glob("*/status.json"))
     last = json.loads(statuses[-1].read_text())
     assert "no pictures are taken" in last["alert"]
