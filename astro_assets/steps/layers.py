@@ -20,6 +20,7 @@ from astro_assets.imaging.bayer import DEBAYERED_NOISE, cells_of, debayer
 from astro_assets.imaging.drizzle import Mosaic
 from astro_assets.imaging.gradient import Gradient
 from astro_assets.imaging.grid import Grid
+from astro_assets.imaging.sky_noise import sky_noise
 from astro_assets.imaging.stack import Layer, Stacked, stack
 from astro_assets.imaging.warp import EXCLUDED, Warped, warp
 from astro_assets.steps.flatten import flattened
@@ -87,10 +88,15 @@ def stack_channels(
 
 def _layer(light: Light, grid: Grid, scale: float, scratch: str) -> Layer:
     image, mask = light.pixels()
+    level_e, noise_e = _sky(image, mask)
+    return _put_aside(warp(image, mask, light.wcs, grid), level_e, noise_e, light, scale, scratch)
+
+
+def _sky(image: NDArray[np.float32], mask: NDArray[np.uint8]) -> tuple[float, float]:
+    """Level and noise of the sky, electrons."""
     sky = background(image, mask)
-    return _put_aside(
-        warp(image, mask, light.wcs, grid), sky.median_e, sky.rms_e, light, scale, scratch
-    )
+    noise_e = sky_noise(image, mask)
+    return sky.median_e, noise_e if noise_e > 0 else sky.rms_e
 
 
 def _bayer_layers(light: Light, grid: Grid, scale: float, scratch: str) -> dict[str, Layer]:
@@ -103,9 +109,8 @@ def _bayer_layers(light: Light, grid: Grid, scale: float, scratch: str) -> dict[
     layers = {}
     for index, name in enumerate(BAYER_CHANNELS):
         cells = cells_of(pattern, name)
-        skies = [background(image[y::2, x::2], mask[y::2, x::2]) for y, x in cells]
-        level_e = float(np.mean([sky.median_e for sky in skies]))
-        rms_e = float(np.mean([sky.rms_e for sky in skies]))
+        skies = [_sky(image[y::2, x::2], mask[y::2, x::2]) for y, x in cells]
+        level_e, rms_e = (float(value) for value in np.mean(skies, axis=0))
         mosaic = Mosaic(pixels, light.wcs, cells, rms_e)
         warped = warp(rgb[index], masks[index], light.wcs, grid)
         layer = _put_aside(

@@ -10,7 +10,7 @@ import numpy as np
 import sep
 from astropy.wcs import WCS
 from numpy.typing import NDArray
-from scipy.ndimage import map_coordinates
+from scipy.ndimage import gaussian_filter, map_coordinates
 
 from astro_assets.imaging.coverage import well_covered
 from astro_assets.imaging.grid import Grid
@@ -46,7 +46,7 @@ class Figures:
 
 def lines(seeds: Sequence[int]) -> Iterator[Line]:
     """Noise, trails, and the other tools on the same frames."""
-    ours, siril, swarp, trails, false = [], [], [], [], []
+    ours, alike, siril, swarp, trails, false = [], [], [], [], [], []
     for seed in seeds:
         truth = session(seed)
         with tempfile.TemporaryDirectory() as folder:
@@ -56,7 +56,10 @@ def lines(seeds: Sequence[int]) -> Iterator[Line]:
         left, alarms = trail_left(file, truth)
         trails.append(left)
         false.append(alarms)
-        siril += by_siril(truth)
+        for theirs in by_siril(truth):
+            siril.append(theirs)
+            wider = max(theirs.fwhm_px**2 - ours[-1].fwhm_px ** 2, 0.0)
+            alike.append(figures(file.image, truth, wcs, math.sqrt(wider / (8 * math.log(2)))))
         swarp += by_swarp(truth, seed, Grid(wcs, (file.image.shape[0], file.image.shape[1])))
     data = f"{LIGHTS} dithered, turned frames with rays and a satellite, {len(seeds)} seeds"
     worst = max(each.noise for each in ours)
@@ -70,19 +73,26 @@ def lines(seeds: Sequence[int]) -> Iterator[Line]:
         f"{100 * max(false):.2f} % of other values rejected",
         "≤ 0.3; ≤ 0.5 %", max(trails) <= 0.3 and max(false) <= 0.005,
     )  # fmt: skip
-    yield from _beside("siril-cli", "register, rej 3 3, addscale, weighted", data, ours, siril)
-    yield from _beside("SWarp", "LANCZOS3, WEIGHTED", data + " (SWarp: without these)", ours, swarp)
+    how = "register, rej 3 3, addscale, weighted"
+    yield from _beside("siril-cli", how, f"{data}; noise of both as wide", ours, alike, siril)
+    without = f"{data} (SWarp: without these)"
+    yield from _beside("SWarp", "LANCZOS3, WEIGHTED", without, ours, ours, swarp)
 
 
 def _beside(
-    tool: str, how: str, data: str, ours: Sequence[Figures], theirs: Sequence[Figures]
+    tool: str,
+    how: str,
+    data: str,
+    ours: Sequence[Figures],
+    alike: Sequence[Figures],
+    theirs: Sequence[Figures],
 ) -> Iterator[Line]:
     """Noise and width beside another tool's, in the mean over the seeds."""
     found = peer(tool)
     if found is None or len(theirs) < len(ours):
         yield Line(f"stack beside {tool}", data, tool, "not installed", "–", "no worse", None)
         return
-    noise, other = (float(np.mean([f.noise for f in each])) for each in (ours, theirs))
+    noise, other = (float(np.mean([f.noise for f in each])) for each in (alike, theirs))
     width, wide = (float(np.mean([f.fwhm_px for f in each])) for each in (ours, theirs))
     yield Line(
         "stack: noise of sums over star flux", data, f"{found.name}: {how}",
@@ -131,8 +141,16 @@ def truth_on(wcs: WCS, shape: tuple[int, int], truth: SimulatedSession) -> Truth
     return Truth(signal / total, math.sqrt(1 / total))
 
 
-def figures(image: NDArray[np.float32], truth: SimulatedSession, wcs: WCS) -> Figures:
-    """What one yardstick says of a stack, whatever its units."""
+def figures(
+    image: NDArray[np.float32], truth: SimulatedSession, wcs: WCS, blur_px: float = 0.0
+) -> Figures:
+    """What one yardstick says of a stack, whatever its units.
+
+    Parameters
+    ----------
+    blur_px : of a Gaussian that the noise is blurred by first, as another tool's stack is: what a
+        blur carries over the edge of a sum makes it look less noisy than it is
+    """
     shape = (image.shape[0], image.shape[1])
     expected = truth_on(wcs, shape, truth)
     signal_e = expected.signal_e
@@ -146,7 +164,8 @@ def figures(image: NDArray[np.float32], truth: SimulatedSession, wcs: WCS) -> Fi
     flux = stars["flux_e"].to_numpy()
     usable = (there > 0) & (flux < np.quantile(flux, 0.97)) & (flux > np.quantile(flux, 0.6))
     scale = float(np.median(seen[usable] / there[usable]))
-    residual = np.where(blank, plain / scale - signal_e, np.nan)
+    residual = np.where(blank, plain / scale - signal_e, 0.0)
+    residual = np.where(blank, gaussian_filter(residual, blur_px), np.nan)
     rows, columns = well_covered(np.isfinite(signal_e).astype(np.float32))
     inner = np.ascontiguousarray(plain[rows, columns], np.float32)
     fwhm_px, elongation = seeing(find_stars(inner, np.zeros(inner.shape, np.uint8)))
