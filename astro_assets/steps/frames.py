@@ -17,7 +17,7 @@ from pyarrow import csv, parquet
 from astro_assets.errors import BrokenFile
 from astro_assets.steps import solve, versions
 from astro_assets.steps.summary import Summary
-from astro_assets.store import Store, whole_file
+from astro_assets.store import Store, sha256_of, whole_file
 
 _STAMPS = b"astro_assets.sessions"
 """Key in the export's own metadata: the version of each session's table that it holds."""
@@ -51,13 +51,11 @@ def write_table(store: Store) -> Summary:
 
 
 def _stamps(store: Store) -> dict[str, str]:
-    """The sessions' tables, each with a mark that changes when it is written again."""
-    found = {}
-    for path in sorted(store.root.glob(f"solved/*/*/{solve.TABLE}")):
-        state = path.stat()
-        name = path.relative_to(store.root).as_posix()
-        found[name] = f"{versions.FRAMES} {state.st_mtime_ns} {state.st_size}"
-    return found
+    """The sessions' tables, each with a mark of what is in it, so that the export has no times."""
+    return {
+        path.relative_to(store.root).as_posix(): f"{versions.FRAMES} {sha256_of(path)[:24]}"
+        for path in sorted(store.root.glob(f"solved/*/*/{solve.TABLE}"))
+    }
 
 
 def _held(path: Path) -> tuple[pd.DataFrame, Mapping[str, str]]:
