@@ -43,6 +43,7 @@ class GphotoCamera:
         self._fetched: list[tuple[str, str]] = []
         self._files = 1
         """that an exposure gives"""
+        self._settings: list[tuple[str, str, str]] = []
 
     def open(self) -> str:
         import gphoto2
@@ -54,6 +55,8 @@ class GphotoCamera:
             ports.load()
             self._camera.set_port_info(ports[ports.lookup_path(address)])
             self._camera.init()
+            # Once: reading all of them takes a real camera seconds.
+            self._settings = list(_settings(self._camera.get_config(), ""))
             self._choose(_TARGET, "Internal RAM")
             # As the cameras name it: NEF+Fine, RAW + Large Fine JPEG.
             self._files = 2 if "+" in self._choose(_FORMAT, self._config.image_format) else 1
@@ -232,12 +235,10 @@ class GphotoCamera:
 
     def _widget(self, names: tuple[str, ...]) -> Any:
         """The first setting with one of these names, labels or paths (``/main/…/iso``)."""
-        every = list(_settings(self._camera.get_config(), ""))
         for name in names:
-            for path, widget in every:
-                known = (path, widget.get_name(), widget.get_label())
+            for known in self._settings:
                 if name.lower() in (word.lower() for word in known):
-                    return self._camera.get_single_config(widget.get_name())
+                    return self._camera.get_single_config(known[0])
         return None
 
     def _failed(self, what: str, error: Exception) -> CameraFailed:
@@ -255,11 +256,11 @@ def _seconds(choice: str) -> float | None:
         return None
 
 
-def _settings(tree: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Every setting of a tree with its path."""
+def _settings(tree: Any, path: str) -> Iterator[tuple[str, str, str]]:
+    """Every setting of a tree: its name, its label, its path."""
     path = f"{path}/{tree.get_name()}"
     children = list(tree.get_children())
     if not children:
-        yield path, tree
+        yield tree.get_name(), tree.get_label(), path
     for child in children:
         yield from _settings(child, path)
