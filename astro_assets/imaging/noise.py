@@ -11,8 +11,10 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from astro_assets.errors import NothingToDo
@@ -25,6 +27,18 @@ _PATCH = 32
 """Side of the areas within which a flat's signal counts as constant."""
 _ALIKE = 0.2
 """Pixels of a patch that differ by more from its median signal are left out."""
+
+_ROUNDS, _SETTLED = 5, 1e-6
+_MOST_COUNTS = 65535
+
+
+def _kept_variance(k: float) -> float:
+    """Variance of a unit Gaussian that is cut off at ±k."""
+    density = math.exp(-(k**2) / 2) / math.sqrt(2 * math.pi)
+    return 1 - 2 * k * density / math.erf(k / math.sqrt(2))
+
+
+_KEPT_VARIANCE = _kept_variance(_TRUNCATION)
 
 
 def read_noise_adu(frames: Sequence[Rows]) -> tuple[float, float]:
@@ -46,10 +60,9 @@ def read_noise_adu(frames: Sequence[Rows]) -> tuple[float, float]:
         raise NothingToDo("the read noise needs two bias frames or more")
     variances, pixels = [], 0
     step = 0.0
-    for first, second in itertools.pairwise(frames):
-        a, b = _sample(first), _sample(second)
+    for a, b in itertools.pairwise(map(_sample, frames)):
         step = step or _step(a)
-        variances.append(_truncated_variance(a - b) / 2)
+        variances.append(_variance_of_difference(a, b) / 2)
         pixels += a.size
     noise = math.sqrt(max(float(np.mean(variances)) - step**2 / 12, 0.0))
     # Neighbouring pairs share a frame: the independent differences are about half as many.
@@ -102,70 +115,151 @@ class _Gain:
 
 
 def _photon_transfer(first: Rows, second: Rows, bias: Rows | float, read_noise_adu: float) -> _Gain:
-    level = bias if isinstance(bias, int | float) else _sample(bias)
-    a, b = _sample(first) - level, _sample(second) - level
-    ratio = float(np.median(a) / np.median(b)) if np.median(b) > 0 else math.nan
+    level = bias if isinstance(bias, int | float) else _sample(bias).astype(np.float64)
+    a, b = _sample(first) - np.float64(level), _sample(second) - np.float64(level)
+    below = float(np.median(b))
+    ratio = float(np.median(a)) / below if below > 0 else math.nan
     if not ratio > 0:
         raise ValueError("the flats hold no signal above the bias: the gain cannot be measured")
-    signal, spread = (a + ratio * b) / 2, a - ratio * b
-    signals, variances = [], []
-    for patch_signal, patch_spread in zip(_patches(signal), _patches(spread), strict=True):
-        usual = float(np.median(patch_signal))
-        # Hot and dead pixels have a signal without its photon noise.
-        alike = np.abs(patch_signal - usual) <= _ALIKE * usual
-        if alike.any():
-            signals.append(float(np.mean(patch_signal[alike])))
-            variances.append(_truncated_variance(patch_spread[alike]))
+    signals, variances = _patches(a, b, ratio)
     # a has the variance S/g + r², and ratio·b has ratio·S/g + ratio²·r².
-    shot = np.sum(variances) - len(variances) * (1 + ratio**2) * read_noise_adu**2
+    shot = variances.sum() - len(variances) * (1 + ratio**2) * read_noise_adu**2
     if not shot > 0:
         raise ValueError("the flats vary less than the read noise: the gain cannot be measured")
-    gain = float((1 + ratio) * np.sum(signals) / shot)
+    gain = float((1 + ratio) * signals.sum() / shot)
     return _Gain(gain, gain * math.sqrt(2 / a.size))
 
 
-def _sample(frame: Rows) -> NDArray[np.float64]:
-    """Bands of rows from all over the frame, `_SAMPLE` pixels or somewhat more."""
+def _sample(frame: Rows) -> NDArray[Any]:
+    """Bands of rows from all over the frame, `_SAMPLE` pixels or somewhat more.
+
+    Counts of 16 bits stay what they are; all else becomes float64.
+    """
     ny, nx = frame.shape[0], frame.shape[1]
     band = 2 * _PATCH
     n_bands = max(1, min(ny // band, -(-_SAMPLE // (band * nx))))
-    if ny < band:
-        return np.asarray(frame[0:ny], np.float64)
-    starts = np.linspace(0, ny - band, n_bands).astype(int) // 2 * 2
-    return np.concatenate([np.asarray(frame[y : y + band], np.float64) for y in starts])
+    starts = np.linspace(0, max(ny - band, 0), n_bands).astype(int) // 2 * 2
+    sample = np.concatenate([np.asarray(frame[y : y + band]) for y in starts])
+    return sample if sample.dtype == np.uint16 else sample.astype(np.float64)
 
 
-def _patches(image: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    """Areas of `_PATCH` pixels of each of the four pixels of a 2 × 2 cell."""
-    patches = []
-    for plane in (image[y::2, x::2] for y in (0, 1) for x in (0, 1)):
-        ny, nx = (max(1, side // _PATCH) for side in plane.shape)
-        for rows in np.array_split(plane, ny, axis=0):
-            patches += np.array_split(rows, nx, axis=1)
-    return patches
+def _variance_of_difference(a: NDArray[Any], b: NDArray[Any]) -> float:
+    """`_truncated_variance` of a less b."""
+    if a.dtype != np.uint16 or b.dtype != np.uint16:
+        return float(_truncated_variance(np.asarray(a - b, np.float64).ravel()))
+    tally = _differences(a.ravel(), b.ravel())
+    seen = np.flatnonzero(tally)
+    return _tallied_variance((seen - _MOST_COUNTS).astype(np.float64), tally[seen])
 
 
-def _truncated_variance(values: NDArray[np.float64]) -> float:
-    """Variance of a Gaussian from the values within 4σ of the median."""
-    offsets = values.ravel() - np.median(values)
-    spread = 1.4826 * float(np.median(np.abs(offsets))) or float(np.std(offsets))
-    variance = spread**2
-    for _ in range(5):
-        inside = offsets[np.abs(offsets) <= _TRUNCATION * math.sqrt(variance)]
-        new = float(np.var(inside, ddof=1)) / _KEPT_VARIANCE if inside.size > 1 else 0.0
-        if math.isclose(new, variance, rel_tol=1e-6):
+@njit(cache=True, nogil=True)
+def _differences(a: Any, b: Any) -> Any:
+    """How often each difference of two counts occurs, from -65535 on."""
+    tally = np.zeros(2 * _MOST_COUNTS + 1, np.int64)
+    for k in range(a.size):
+        tally[np.int64(a[k]) - np.int64(b[k]) + _MOST_COUNTS] += 1
+    return tally
+
+
+def _tallied_variance(values: NDArray[np.float64], tally: NDArray[np.int64]) -> float:
+    """`_truncated_variance` of ``values``, ascending, each ``tally`` times."""
+    offsets = values - _tallied_median(values, tally)
+    distance = np.abs(offsets)
+    order = np.argsort(distance)
+    spread = 1.4826 * _tallied_median(distance[order], tally[order])
+    mean = float(np.average(offsets, weights=tally))
+    variance = spread**2 or float(np.average((offsets - mean) ** 2, weights=tally))
+    for _ in range(_ROUNDS):
+        inside = np.where(distance <= _TRUNCATION * math.sqrt(variance), tally, 0)
+        kept = int(inside.sum())
+        mean = float(inside @ offsets) / max(kept, 1)
+        new = float(inside @ (offsets - mean) ** 2) / (kept - 1) / _KEPT_VARIANCE if kept > 1 else 0
+        if math.isclose(new, variance, rel_tol=_SETTLED):
             break
         variance = new
     return variance
 
 
-def _kept_variance(k: float) -> float:
-    """Variance of a unit Gaussian that is cut off at ±k."""
-    density = math.exp(-(k**2) / 2) / math.sqrt(2 * math.pi)
-    return 1 - 2 * k * density / math.erf(k / math.sqrt(2))
+def _tallied_median(values: NDArray[np.float64], tally: NDArray[np.int64]) -> float:
+    """Median of ``values``, ascending, each ``tally`` times."""
+    reached = np.cumsum(tally)
+    low, high = np.searchsorted(reached, [(reached[-1] - 1) // 2, reached[-1] // 2], "right")
+    return float(values[low] + values[high]) / 2
 
 
-_KEPT_VARIANCE = _kept_variance(_TRUNCATION)
+@njit(cache=True, nogil=True)
+def _patches(a: Any, b: Any, ratio: float) -> Any:
+    """Signal, and variance of a less ratio times b, of areas of `_PATCH` pixels (about) of each of
+    the four pixels of a 2 × 2 cell: each (n,) float64.
+    """
+    rows, columns = a.shape[0] // 2 // _PATCH, a.shape[1] // 2 // _PATCH
+    rows, columns = max(1, rows), max(1, columns)
+    signals = np.empty(4 * rows * columns)
+    variances = np.empty(4 * rows * columns)
+    signal = np.empty(((a.shape[0] + 1) // rows + 2) * ((a.shape[1] + 1) // columns + 2))
+    spread = np.empty_like(signal)
+    used = 0
+    for cell in range(4):
+        y0, x0 = cell // 2, cell % 2
+        ny, nx = (a.shape[0] - y0 + 1) // 2, (a.shape[1] - x0 + 1) // 2
+        for patch in range(rows * columns):
+            top, bottom = _part(ny, rows, patch // columns)
+            left, right = _part(nx, columns, patch % columns)
+            n = 0
+            for y in range(y0 + 2 * top, y0 + 2 * bottom, 2):
+                for x in range(x0 + 2 * left, x0 + 2 * right, 2):
+                    signal[n] = (a[y, x] + ratio * b[y, x]) / 2
+                    spread[n] = a[y, x] - ratio * b[y, x]
+                    n += 1
+            if n == 0:
+                continue
+            # Hot and dead pixels have a signal without its photon noise.
+            usual = np.median(signal[:n])
+            alike = 0
+            total = 0.0
+            for k in range(n):
+                if abs(signal[k] - usual) <= _ALIKE * usual:
+                    total += signal[k]
+                    spread[alike] = spread[k]
+                    alike += 1
+            if alike:
+                signals[used] = total / alike
+                variances[used] = _truncated_variance(spread[:alike])
+                used += 1
+    return signals[:used], variances[:used]
+
+
+@njit(cache=True, nogil=True)
+def _part(count: int, parts: int, which: int) -> tuple[int, int]:
+    """First and one past the last of one of nearly equal parts, the larger ones first."""
+    size, more = count // parts, count % parts
+    first = which * size + min(which, more)
+    return first, first + size + (1 if which < more else 0)
+
+
+@njit(cache=True, nogil=True)
+def _truncated_variance(values: Any) -> float:
+    """Variance of a Gaussian from the values (n,) within 4σ of the median."""
+    offsets = values - np.median(values)
+    spread = 1.4826 * np.median(np.abs(offsets))
+    if spread == 0:
+        spread = np.std(offsets)
+    variance = spread**2
+    for _ in range(_ROUNDS):
+        limit = _TRUNCATION * math.sqrt(variance)
+        kept, total, squares = 0, 0.0, 0.0
+        for offset in offsets:
+            if abs(offset) <= limit:
+                kept += 1
+                total += offset
+                squares += offset * offset
+        new = 0.0
+        if kept > 1:
+            new = max(squares - total * total / kept, 0.0) / (kept - 1) / _KEPT_VARIANCE
+        if abs(new - variance) <= _SETTLED * max(new, variance):
+            break
+        variance = new
+    return float(variance)
 
 
 def _step(values: NDArray[np.float64]) -> float:
