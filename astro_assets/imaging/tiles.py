@@ -4,11 +4,15 @@ What belongs here: the neighbourhood against which single pixels and lines are j
 and frames. What does not: the sky under stars (`background`).
 """
 
+from functools import partial
 from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
+
+from astro_assets.imaging.threads import over_rows
 
 _TILE = 32
 _TINY = np.float32(1e-6)
@@ -25,15 +29,10 @@ def surroundings(image: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.f
     image : (ny, nx), any number type; what is not finite is left out
     """
     ny, nx = image.shape
-    pad = ((0, -ny % _TILE), (0, -nx % _TILE))
-    padded = np.pad(np.asarray(image, np.float32), pad, mode="symmetric")
-    rows, columns = (side // _TILE for side in padded.shape)
-    tiles = padded.reshape(rows, _TILE, columns, _TILE).swapaxes(1, 2).reshape(rows, columns, -1)
-    tiles = np.where(np.isfinite(tiles), tiles, np.float32(np.nan))
-    empty = ~np.isfinite(tiles).any(axis=2)
-    tiles[empty] = 0
-    level = np.nanmedian(tiles, axis=2)
-    spread = 1.4826 * np.nanmedian(np.abs(tiles - level[..., None]), axis=2)
+    pixels = image if image.dtype == np.float32 else np.asarray(image, np.float32)
+    rows, columns = -(-ny // _TILE), -(-nx // _TILE)
+    level, spread = np.empty((rows, columns), np.float32), np.empty((rows, columns), np.float32)
+    over_rows(partial(_usual, pixels, _TILE, level, spread), rows)
     # A tile that a defect fills must not vouch for itself.
     level = ndimage.median_filter(level, size=3, mode="nearest")
     spread = ndimage.median_filter(spread, size=3, mode="nearest")
@@ -46,6 +45,8 @@ def noise_around(image: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.f
     Most pixels of a single dark of a quiet camera have the same count; their MAD is 0.
     """
     level, spread = surroundings(image)
+    if (spread > 0).all():
+        return level, spread
     off = np.asarray(image, np.float32) - level
     low, high = np.nanpercentile(off, (2.3, 97.7))
     return level, np.where(spread > 0, spread, np.float32(high - low) / 4)
@@ -66,8 +67,8 @@ def without_vignetting(flat: NDArray[np.float32]) -> NDArray[np.float32]:
     ny, nx = flat.shape
     side = max(min(_TILE, ny // 8, nx // 8), 1)
     rows, columns = ny // side, nx // side
-    whole = flat[: rows * side, : columns * side].reshape(rows, side, columns, side)
-    medians = np.nan_to_num(np.nanmedian(whole.swapaxes(1, 2).reshape(rows, columns, -1), axis=2))
+    medians = np.empty((rows, columns), np.float32)
+    over_rows(partial(_usual, flat, side, medians, np.empty_like(medians)), rows)
     degree = next(d for d in (6, 4, 2, 0) if rows * columns >= (d + 1) * (d + 2) or not d)
     powers = [(i, j) for i in range(degree + 1) for j in range(degree + 1 - i)]
     y, x = (np.linspace(-1, 1, n, dtype=np.float32) for n in flat.shape)
@@ -75,11 +76,47 @@ def without_vignetting(flat: NDArray[np.float32]) -> NDArray[np.float32]:
     at_y, at_x = y[centres[:rows]], x[centres[:columns]]
     terms = np.stack([np.outer(at_y**i, at_x**j).ravel() for i, j in powers], axis=1)
     factors, *_ = np.linalg.lstsq(terms, medians.ravel(), rcond=None)
-    surface = np.zeros(flat.shape, np.float32)
-    for factor, (i, j) in zip(factors.astype(np.float32), powers, strict=True):
-        surface += factor * np.outer(y**i, x**j)
+    table = np.zeros((degree + 1, degree + 1), np.float32)
+    table[tuple(np.transpose(powers))] = factors
+    up_to = np.arange(degree + 1)
+    surface = y[:, None] ** up_to @ table @ (x[:, None] ** up_to).T
     least = np.float32(0.05) * np.abs(np.median(medians)).astype(np.float32)
     return np.asarray(flat / np.maximum(surface, max(least, _TINY)), np.float32)
+
+
+@njit(cache=True, nogil=True)
+def _usual(image: Any, side: int, level: Any, spread: Any, first: int, last: int) -> None:
+    """Median and MAD of the tiles of some rows of tiles; 0 for a tile without numbers.
+
+    A tile that reaches over the border goes on with what is mirrored there.
+    """
+    ny, nx = image.shape
+    values = np.empty(side * side, np.float32)
+    for row in range(first, last):
+        for column in range(level.shape[1]):
+            n = 0
+            for y in range(row * side, (row + 1) * side):
+                for x in range(column * side, (column + 1) * side):
+                    value = image[_mirrored(y, ny), _mirrored(x, nx)]
+                    if abs(value) < np.inf:
+                        values[n] = value
+                        n += 1
+            level[row, column] = spread[row, column] = 0
+            if n:
+                middle = np.float32(np.median(values[:n]))
+                for k in range(n):
+                    values[k] = abs(values[k] - middle)
+                level[row, column] = middle
+                spread[row, column] = np.float32(1.4826) * np.median(values[:n])
+
+
+@njit(cache=True, nogil=True)
+def _mirrored(place: int, count: int) -> int:
+    """A place beyond the end, turned back at the edges (numpy's ``symmetric``)."""
+    if place < count:
+        return place
+    place %= 2 * count
+    return place if place < count else 2 * count - 1 - place
 
 
 def _spread_out(tiles: NDArray[Any], ny: int, nx: int) -> NDArray[np.float32]:
