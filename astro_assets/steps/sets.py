@@ -24,6 +24,7 @@ from astro_assets.steps.recipe import Recipe
 from astro_assets.steps.rules import EXPOSURE_TOLERANCE, TEMPERATURE_TOLERANCE_C
 from astro_assets.steps.scratch import put_aside
 from astro_assets.steps.setup import Setup, camera_parts, setup_of
+from astro_assets.steps.words import counts_in_place
 
 _OWN_MASTER = 3
 """So many frames that differ from the set's become a master of their own."""
@@ -33,7 +34,7 @@ _OWN_MASTER = 3
 class Input:
     """A calibration frame that could be read.
 
-    rows : its pixels in ADU, less the level of its overscan, from a file
+    rows : its pixels in ADU, less the level of its overscan, read from a file
     """
 
     raw: RawFrame
@@ -88,18 +89,26 @@ def open_all(
 ) -> tuple[list[Input], list[str]]:
     """The frames that can be read, and a sentence for each of the others.
 
-    aside : a folder for their pixels, so that a set may be larger than the memory
+    aside : a folder for the pixels that cannot be read row by row where they lie, so that a set
+        may be larger than the memory
     """
     inputs: list[Input] = []
     refused: list[str] = []
     for number, raw in enumerate(raws):
         try:
-            opened = without_overscan(open_raw(raw), recipe, raw.path.name)
+            inputs.append(_open(raw, recipe, aside / f"{number}.pixels"))
         except Unusable as error:
             refused.append(str(error))
-        else:
-            inputs.append(_put_aside(raw, opened, aside / f"{number}.pixels"))
     return inputs, refused
+
+
+def _open(raw: RawFrame, recipe: Recipe, aside: Path) -> Input:
+    there = counts_in_place(raw, recipe)
+    if there is not None:
+        rows, opened = there
+        setup = setup_of(opened.frame, rows.shape)
+        return Input(raw, opened.header, opened.frame, setup, rows)
+    return _put_aside(raw, without_overscan(open_raw(raw), recipe, raw.path.name), aside)
 
 
 def _put_aside(raw: RawFrame, opened: OpenedFrame, path: Path) -> Input:
