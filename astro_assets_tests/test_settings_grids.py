@@ -6,7 +6,7 @@ import pytest
 
 from astro_assets.errors import SettingsError
 from astro_assets.settings import load_settings
-from astro_assets.steps.gridding import wish_for
+from astro_assets.settings.grids import wish_for
 
 _HEAD = """
 root = "data"

@@ -34,7 +34,7 @@ def lane_assets(
 
     watch : shows how far a download is, where there is a terminal
     """
-    recipe = recipe_of(source, settings.site)
+    recipe = recipe_of(source, settings)
     store = Store(settings.root)
     fetch = _fetcher(source, settings, watch)
     calibrations = (
@@ -119,7 +119,7 @@ def _session_assets(
                 store,
                 name,
                 context.partition_key,
-                settings.limits,
+                recipe.limits,
                 settings.solving,
                 _log(context),
                 settings.nova_key,
@@ -145,7 +145,7 @@ def _session_assets(
                 name,
                 context.partition_key,
                 settings.solving,
-                settings.grids,
+                recipe.grids,
                 recipe.gradient_order,
             ),
         )

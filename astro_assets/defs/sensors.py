@@ -136,7 +136,7 @@ class _Watcher:
         """Ask for runs; what is not asked for at this tick is at a later one."""
         name, instance = self._source.name, context.instance
         history = History(instance, now_utc)
-        recipe = recipe_of(self._source, self._settings.site)
+        recipe = recipe_of(self._source, self._settings)
         chains = Staleness(self._store, name, recipe, self._source.gain_e_per_adu)
         finished, remembered = ready(
             batches,

@@ -96,7 +96,7 @@ def _run_lane(
     history: History,
     runner: "_Runner",
 ) -> None:
-    recipe = recipe_of(source, settings.site)
+    recipe = recipe_of(source, settings)
 
     def cameras() -> Mapping[str, str]:
         return {} if recipe.arrives_calibrated else inventory.cameras(store, source.name)

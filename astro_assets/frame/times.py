@@ -32,8 +32,8 @@ def start_utc(
         off_s = (stated - julian).total_seconds()
         if _is_a_zone(off_s) and abs(off_s) > 2 * exposure_s:
             doubts.append(
-                f"{where} has a DATE-OBS that is {round(off_s / _ZONE_S) / 4:+g} h off its Julian date: it is "
-                "local time, and the Julian date was used"
+                f"{where} has a DATE-OBS that is {round(off_s / _ZONE_S) / 4:+g} h off its Julian "
+                "date: it is local time, and the Julian date was used"
             )
             stated = julian
     start = stated or julian or _from_later(words, exposure_s)

@@ -18,8 +18,8 @@ _LEAST = 100
 def sky_noise(image: NDArray[np.float32], mask: NDArray[np.uint8]) -> float:
     """Standard deviation of a sky pixel, from the differences of pixels 3 apart in a row.
 
-    Of the pairs the darkest quarter counts, so that the photons of stars and nebulae do not. NaN where
-    too few pixels are usable.
+    Of the pairs the darkest quarter counts, so that the photons of stars and nebulae do not. NaN
+    where too few pixels are usable.
 
     Parameters
     ----------

@@ -1,13 +1,16 @@
 """What may stand in a `[[grids]]` table: the pixels that a target's pictures are laid onto.
 
-What belongs here: keys and limits. What does not: the grid that follows (`steps.gridding`).
+What belongs here: keys, limits, and which table serves a target. What does not: the grid that
+follows (`steps.gridding`).
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from astro_assets.frame import target_key
 from astro_assets.settings.types import LocalPath, Strict
 
 _MOST_PX = 30_000
@@ -40,3 +43,9 @@ class GridWish(Strict):
         if value is not None and any(given.data.get(key) is not None for key in others):
             raise ValueError("no other key but target beside it, for the file says it all")
         return value
+
+
+def wish_for(target: str, wishes: Sequence[GridWish]) -> GridWish | None:
+    """The wish that names the target, else the one that names none."""
+    named = [w for w in wishes if w.target is not None and target_key(w.target) == target]
+    return next(iter([*named, *(w for w in wishes if w.target is None)]), None)

@@ -72,7 +72,7 @@ def calibrate_session(
         raise NothingToDo(f"{source}: {session} has no frames")
     folder = store.calibrated(source, session)
     night = date.fromisoformat(session[:10])
-    inputs = made_with.session_inputs(masters(store, source), recipe, gain)
+    inputs = made_with.session_inputs(Masters(masters(store, source)), session, recipe, gain)
     lane = _Lane(folder, inputs.masters, night, recipe, gain)
     results = map_frames(lane.calibrate_one, raws)
     outcomes = [outcome for outcome, _ in results]

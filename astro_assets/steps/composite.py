@@ -20,9 +20,10 @@ from astro_assets.imaging.nearest import nearest
 from astro_assets.imaging.stack import Layer, stack
 from astro_assets.imaging.warp import warp
 from astro_assets.settings import GridWish, Solving
+from astro_assets.settings.grids import wish_for
 from astro_assets.steps import colour, continuum, provenance
 from astro_assets.steps.gaia import GaiaClient
-from astro_assets.steps.gridding import grid_of, wish_for
+from astro_assets.steps.gridding import grid_of
 from astro_assets.steps.inventory import COMPOSITE_STATE, stacks, targets
 from astro_assets.steps.layers import clearest, flux_scale
 from astro_assets.steps.scratch import put_aside

@@ -12,15 +12,8 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from astro_assets.errors import BrokenFile, FramesApart
-from astro_assets.frame import target_key
 from astro_assets.imaging.grid import MAX_PIXELS, Grid, common_grid, touches
 from astro_assets.settings import GridWish
-
-
-def wish_for(target: str, wishes: Sequence[GridWish]) -> GridWish | None:
-    """The wish that names the target, else the one that names none."""
-    named = [w for w in wishes if w.target is not None and target_key(w.target) == target]
-    return next(iter([*named, *(w for w in wishes if w.target is None)]), None)
 
 
 def grid_of(

@@ -13,12 +13,13 @@ state that comes back is still another request.
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
 
-from astro_assets.frame import FrameKind
+from astro_assets.frame import FrameKind, mosaic_key
+from astro_assets.settings.grids import wish_for
 from astro_assets.steps import provenance, versions
 from astro_assets.steps.master_files import MasterFile
 from astro_assets.steps.matching import Masters
@@ -70,10 +71,11 @@ class Inputs:
         return found.chain if state == found.state else _next(found.chain, state)
 
 
-def session_inputs(available: Iterable[MasterFile], recipe: Recipe, gain: float | None) -> Inputs:
-    """Of a session of a source with these masters."""
+def session_inputs(masters: Masters, session: str, recipe: Recipe, gain: float | None) -> Inputs:
+    """Of a session of a source with these masters; of the grids only its target's counts."""
     steps = (versions.CALIBRATED, versions.SOLVED, versions.STACK)
-    return Inputs((*steps, repr(recipe), str(gain)), Masters(available))
+    wish = wish_for(mosaic_key(session.split("_")[1]), recipe.grids)
+    return Inputs((*steps, repr(replace(recipe, grids=())), repr(wish), str(gain)), masters)
 
 
 def master_inputs(

@@ -4,11 +4,20 @@ A kind's naming rules are in `sources`; here is only what the reduction has to k
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from astro_assets.frame import Place
-from astro_assets.settings import ItelescopeSource, Site, SourceSettings, TelescopeOrgSource
+from astro_assets.settings import (
+    GridWish,
+    ItelescopeSource,
+    Limits,
+    Settings,
+    Site,
+    SourceSettings,
+    SourceSite,
+    TelescopeOrgSource,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +36,8 @@ class Recipe:
     variance_plane : calibrated frames keep their variance
     gradient_order : of the surface that is taken off the sky before stacking: 0 none, 1 a plane,
         2 with a bend
+    limits : by which frames are judged
+    grids : that pictures are laid onto
     """
 
     arrives_calibrated: bool = False
@@ -38,6 +49,8 @@ class Recipe:
     variance_plane: bool = False
     place: Place | None = None
     gradient_order: int = 0
+    limits: Limits = field(default_factory=Limits)
+    grids: tuple[GridWish, ...] = ()
 
 
 _CEILING = 65535.0
@@ -66,24 +79,23 @@ _AT_HOME = ("vespera", "dwarf", "seestar", "pi")
 """kinds that stand where their owner counts the nights, unless their settings say otherwise"""
 
 
-def recipe_of(source: SourceSettings, home: Site | None = None) -> Recipe:
+def recipe_of(source: SourceSettings, settings: Settings | None = None) -> Recipe:
     """The recipe of one configured source, with the place where it stands.
 
-    home : the observer's own site
+    settings : what holds for all sources: the observer's own site, limits, grids
     """
     recipe = _recipe_of(source)
     if source.gradient is not None:
         recipe = replace(recipe, gradient_order=_GRADIENT_ORDERS[source.gradient])
-    if source.site is not None:
-        stated = source.site
-        place = Place(stated.latitude_deg, stated.longitude_deg, stated.elevation_m, stated.name)
-        return replace(recipe, place=place)
-    if home is not None and source.kind in _AT_HOME:
-        return replace(
-            recipe,
-            place=Place(home.latitude_deg, home.longitude_deg, home.elevation_m, home.name),
-        )
-    return recipe
+    if settings is not None:
+        recipe = replace(recipe, limits=settings.limits, grids=settings.grids)
+    stated: SourceSite | Site | None = source.site
+    if stated is None and settings is not None and source.kind in _AT_HOME:
+        stated = settings.site
+    if stated is None:
+        return recipe
+    place = Place(stated.latitude_deg, stated.longitude_deg, stated.elevation_m, stated.name)
+    return replace(recipe, place=place)
 
 
 def _recipe_of(source: SourceSettings) -> Recipe:

@@ -16,11 +16,12 @@ from astro_assets.imaging.solve import refine
 from astro_assets.imaging.stack import Stacked
 from astro_assets.imaging.stars import find_stars, seeing
 from astro_assets.settings import GridWish, Solving
+from astro_assets.settings.grids import wish_for
 from astro_assets.steps import colour, continuum, provenance, solve, versions
 from astro_assets.steps.catalogue import index_choices, index_stars
 from astro_assets.steps.flatten import sentence
 from astro_assets.steps.gaia import GaiaClient
-from astro_assets.steps.gridding import grid_of, wish_for
+from astro_assets.steps.gridding import grid_of
 from astro_assets.steps.inventory import STACK_STATE
 from astro_assets.steps.layers import Light, clearest, filter_of, stack_channels
 from astro_assets.steps.summary import Summary

@@ -13,6 +13,7 @@ from astro_assets.frame import CALIBRATION_KINDS, FrameKind
 from astro_assets.sources.manifest import FILE_NAME
 from astro_assets.steps import made_with
 from astro_assets.steps.master_files import MasterFile, masters
+from astro_assets.steps.matching import Masters
 from astro_assets.steps.recipe import Recipe
 from astro_assets.store import Store
 
@@ -35,7 +36,8 @@ class Staleness:
         BrokenFile : a file in the masters' folder is none
         """
         folder = self._store.calibrated(self._source, key)
-        return self._sessions.chain(folder / made_with.FILE, folder / made_with.LEDGER, _night(key))
+        inputs = made_with.session_inputs(self._masters, key, self._recipe, self._gain)
+        return inputs.chain(folder / made_with.FILE, folder / made_with.LEDGER, _night(key))
 
     def session_chains(self, key: str) -> tuple[str, ...]:
         """The chain that a session has, and the one that it would have now."""
@@ -72,8 +74,8 @@ class Staleness:
         return masters(self._store, self._source)
 
     @cached_property
-    def _sessions(self) -> made_with.Inputs:
-        return made_with.session_inputs(self._available, self._recipe, self._gain)
+    def _masters(self) -> Masters:
+        return Masters(self._available)
 
     def _master_inputs(self, kind: FrameKind) -> made_with.Inputs:
         if kind not in self._of_masters:

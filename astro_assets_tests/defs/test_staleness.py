@@ -36,12 +36,15 @@ class Bench:
         self.store = Store(root / "data")
         self.settings = self.settle("")
 
-    def settle(self, gain: str) -> Settings:
-        """Write the settings, with a gain or without, and read them."""
+    def settle(self, gain: str, tables: str = "") -> Settings:
+        """Write the settings, with a gain or without, and read them.
+
+        tables : in front of the source's
+        """
         file = self.root / "observatory.toml"
         line = f"gain_e_per_adu = {gain}\n" if gain else ""
         file.write_text(
-            f'root = "data"\n{SITE}\n[[sources]]\nname = "roof"\nkind = "folder"\n'
+            f'root = "data"\n{SITE}\n{tables}\n[[sources]]\nname = "roof"\nkind = "folder"\n'
             f'path = "frames"\n{line}'
         )
         self.settings = load_settings(file)
@@ -159,6 +162,27 @@ def test_a_raised_version_of_masters_makes_them_and_their_sessions_again_once(
     monkeypatch.setattr(versions, "MASTER", "raised")
     runs = bench.sync()
     assert (runs["roof_master_bias"], runs["roof_master_dark"], runs["roof_session"]) == (1, 1, 1)
+    assert bench.sync() == {}
+
+
+@pytest.mark.parametrize(
+    "table",
+    ["[limits]\nmin_stars = 3", '[[grids]]\ntarget = "M 31"\nscale_arcsec = 4.0'],
+    ids=["limits", "grid"],
+)
+def test_another_wish_makes_its_sessions_again_once(bench: Bench, table: str) -> None:
+    bench.put("Light Frame")
+    bench.sync()
+    assert bench.sync() == {}
+    bench.settle("", table)
+    assert bench.sync()["roof_session"] == 1
+    assert bench.sync() == {}
+
+
+def test_a_grid_for_another_target_makes_no_session_again(bench: Bench) -> None:
+    bench.put("Light Frame")
+    bench.sync()
+    bench.settle("", '[[grids]]\ntarget = "M 42"\nscale_arcsec = 4.0')
     assert bench.sync() == {}
 
 

@@ -12,10 +12,10 @@ from astro_assets.data import INDEX_FILES
 from astro_assets.imaging.background import background
 from astro_assets.imaging.bayer import debayer, luminance
 from astro_assets.imaging.color import compose
+from astro_assets.imaging.coverage import well_covered
 from astro_assets.imaging.grid import Grid, common_grid
 from astro_assets.imaging.mask import MaskBit
 from astro_assets.imaging.solve import Hint, refine, solve
-from astro_assets.imaging.coverage import well_covered
 from astro_assets.imaging.stack import Layer, Stacked, stack
 from astro_assets.imaging.stars import find_stars, seeing
 from astro_assets.imaging.stretch import SKY_GREY, autostretch

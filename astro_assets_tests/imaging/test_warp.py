@@ -4,9 +4,9 @@ import sep
 from astropy.wcs import WCS
 
 from astro_assets.imaging.grid import Grid, common_grid
+from astro_assets.imaging.lanczos import MIN_WEIGHT
 from astro_assets.imaging.mask import MaskBit
 from astro_assets.imaging.pixel_map import pixel_mesh
-from astro_assets.imaging.lanczos import MIN_WEIGHT
 from astro_assets.imaging.warp import Warped, warp
 from astro_assets_tests.imaging._sky import SCALE_ARCSEC, spread_stars, star_field, tan, with_sip
 

@@ -18,6 +18,8 @@ from astro_assets.night import night_of
 from astro_assets.settings import (
     FolderSource,
     ItelescopeSource,
+    Secrets,
+    Settings,
     Site,
     TelescopeOrgSource,
     VesperaSource,
@@ -141,7 +143,12 @@ def test_what_cannot_be_is_told(tmp_path: Path, cards: dict[str, Any], sentence:
 
 
 def test_where_each_kind_of_source_stands() -> None:
-    home = Site(name="Home", latitude_deg=53.2, longitude_deg=6.6)
+    home = Settings(
+        file=Path("x.toml"),
+        root=Path("x"),
+        site=Site(name="Home", latitude_deg=53.2, longitude_deg=6.6),
+        secrets=Secrets({}, Path(".env")),
+    )
     own = VesperaSource(name="vespera", kind="vespera")
     named = FolderSource(
         name="folder", kind="folder", path=Path("x"),

@@ -117,10 +117,12 @@ def many(tmp_path: Path) -> Store:
             cards["FILTER"] = f"F{number % 7}"
         night = (NIGHT - timedelta(days=number)).isoformat()
         write_master(store, kind, f"{night}_{kind}_{number}", AANIGHT=night, **cards)
-    made = made_with.session_inputs(master_files.masters(store, "rented"), Recipe(), None)
+    masters = Masters(master_files.masters(store, "rented"))
     for number in range(SESSIONS):
         night = date(2025, 11, 20) + timedelta(days=number)
-        folder = store.calibrated("rented", f"{night.isoformat()}_M31_T20")
+        session = f"{night.isoformat()}_M31_T20"
+        made = made_with.session_inputs(masters, session, Recipe(), None)
+        folder = store.calibrated("rented", session)
         setups = [
             replace(SETUP, filter=f"F{n % 7}", temperature_c=-10 + n % 3 / 10)
             for n in range(SETUPS)
