@@ -14,6 +14,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from astro_assets.imaging import whole_columns
+
 _BLOCK = 256
 """Pixels that are sorted side by side, and that share a floor for their spread."""
 
@@ -67,27 +69,46 @@ def combine_strip(
     lanes = np.empty((n, _BLOCK), np.float32)
     valid = np.empty(_BLOCK, np.int64)
     spread = np.empty(_BLOCK, np.float32)
+    centre, deviation, whole_mean = np.empty(_BLOCK), np.empty(_BLOCK), np.empty(_BLOCK)
+    all_weights = 0.0
+    for i in range(n):
+        all_weights += weights[i]
     rejected = 0
     for y in range(ny):
         for x0 in range(0, nx, _BLOCK):
             width = min(_BLOCK, nx - x0)
             _fill(values, y, x0, width, lanes, valid)
             _sort(lanes, width, pairs)
-            floor = max(least_spread, _spreads(lanes, valid, width, factors, spread))
+            whole = n > 2 and valid[:width].min() == n
+            if whole:
+                whole_columns.spreads(lanes[:, :width], factors[n], spread)
+                whole_columns.moments(lanes[:, :width], centre, deviation)
+                whole_columns.means(values[:, y, x0 : x0 + width], weights, lanes[0], whole_mean)
+                floor = max(least_spread, float(np.median(spread[:width])))
+            else:
+                floor = max(least_spread, _spreads(lanes, valid, width, factors, spread))
             for j in range(width):
                 x = x0 + j
                 extra = float(tolerance[y, x]) if tolerance.size else 0.0
-                lo, hi = _clip(
-                    lanes[:, j], valid[j], spread[j], floor, extra, sigma, max_iterations
-                )
-                mean, total = _mean(
-                    values[:, y, x],
-                    weights,
-                    maps[:, y, x] if maps.size else values[:0, y, x],
-                    lo,
-                    hi,
-                    lanes[:, j],
-                )
+                if whole and whole_columns.all_stay(
+                    lanes[:, j], spread[j], centre[j], deviation[j], floor, extra, sigma
+                ):
+                    lo, hi = 0, n
+                else:
+                    lo, hi = _clip(
+                        lanes[:, j], valid[j], spread[j], floor, extra, sigma, max_iterations
+                    )
+                if whole and hi - lo == n and not maps.size:
+                    mean, total = whole_mean[j], all_weights
+                else:
+                    mean, total = _mean(
+                        values[:, y, x],
+                        weights,
+                        maps[:, y, x] if maps.size else values[:0, y, x],
+                        lo,
+                        hi,
+                        lanes[:, j],
+                    )
                 image[y, x] = mean
                 count[y, x] = hi - lo
                 rejected += valid[j] - (hi - lo)
@@ -136,16 +157,11 @@ def _spreads(lanes: Any, valid: Any, width: int, factors: Any, spread: Any) -> f
 
 
 @njit(cache=True, nogil=True)
-def _median(ordered: Any, n: int) -> float:
-    return float(np.float32(0.5) * (ordered[(n - 1) // 2] + ordered[n // 2]))
-
-
-@njit(cache=True, nogil=True)
 def _mad(ordered: Any, n: int) -> float:
     """Median distance from the median: the two ends are merged, the farthest first."""
     if n < 2:
         return 0.0
-    middle = _median(ordered, n)
+    middle = whole_columns.median(ordered, n)
     left, right = 0, n - 1
     upper, lower = 0.0, 0.0
     for step in range(n // 2 + 1):
@@ -175,7 +191,7 @@ def _clip(
     """First and one past the last of the sorted values that stay."""
     if n <= 2:
         return 0, n
-    centre = _median(ordered, n)
+    centre = whole_columns.median(ordered, n)
     lo, hi = 0, n
     for step in range(max_iterations + 1):
         s = max(spread, floor)
