@@ -10,6 +10,7 @@ Spreads are taken of what lies within 4σ, and corrected for the tails that this
 import itertools
 import math
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,7 +99,10 @@ def gain_e_per_adu(
     """
     if len(flat_pairs) == 0:
         raise NothingToDo("the gain needs two flat frames of one level")
-    estimates = [_photon_transfer(a, b, bias, read_noise_adu) for a, b in flat_pairs]
+    with ThreadPoolExecutor(2, thread_name_prefix="noise") as pool:
+        estimates = list(
+            pool.map(lambda pair: _photon_transfer(*pair, bias, read_noise_adu), flat_pairs)
+        )
     weights = np.array([1 / estimate.error**2 for estimate in estimates])
     values = np.array([estimate.gain for estimate in estimates])
     gain = float(np.average(values, weights=weights))

@@ -104,18 +104,24 @@ def _levels(
 
 def _sky(values: NDArray[np.float32]) -> tuple[float, float]:
     """Level and spread of the sky: median and MAD of what is not source, clipped at 3 sigma."""
-    kept = values.astype(np.float64)
+    kept = np.sort(values).astype(np.float64)
     level, sigma = 0.0, 0.0
     for _ in range(10):
-        level = float(np.median(kept))
+        level = _middle(kept)
         # Sources only add: the lower half alone tells the spread.
-        below = level - kept[kept <= level]
-        sigma = 1.4826 * float(np.median(below))
-        inside = kept[np.abs(kept - level) <= 3 * sigma]
+        sigma = 1.4826 * (level - _middle(kept[: np.searchsorted(kept, level, "right")]))
+        ends = level - 3 * sigma, level + 3 * sigma
+        inside = kept[np.searchsorted(kept, ends[0]) : np.searchsorted(kept, ends[1], "right")]
         if inside.size == kept.size or inside.size < 100:
             break
         kept = inside
     return level, max(sigma, 1e-6 * max(abs(level), 1.0))
+
+
+def _middle(ordered: NDArray[np.float64]) -> float:
+    """The median of what is sorted."""
+    n = ordered.size
+    return float(ordered[(n - 1) // 2] + ordered[n // 2]) / 2
 
 
 def _softening(sky: float) -> float:

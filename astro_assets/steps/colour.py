@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 from astropy.wcs import WCS
+from numpy.typing import NDArray
 
 from astro_assets.imaging.color import CHANNELS, Composed, compose
 from astro_assets.imaging.coverage import well_covered
@@ -15,7 +16,7 @@ from astro_assets.steps import pictures, provenance
 from astro_assets.steps.credits import credits_of
 from astro_assets.steps.gaia import GaiaClient
 from astro_assets.steps.star_colors import known_colors
-from astro_assets.store import ImageFile, read_image
+from astro_assets.store import ImageFile, opened_fits
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,8 @@ def write_picture(
     gaia : asked for colours where they tell none
     """
     files = {p.stem: p for p in sorted(folder.glob("*.fits")) if p.stem != "color"}
-    images = {name: read_image(path) for name, path in files.items()}
-    rows, columns = _covered_by_all(list(images.values()))
+    images = {name: _read(path) for name, path in files.items()}
+    rows, columns = _covered_by_all([file.planes["WEIGHT"] for file in images.values()])
     headers = {name: file.header for name, file in images.items()}
     wcs = WCS(next(iter(headers.values())), naxis=2)[rows, columns]
     shape = (rows.stop - rows.start, columns.stop - columns.start)
@@ -100,12 +101,23 @@ def _white(composed: Composed) -> str:
     return f"{white.white}{stars} ({white.source})" if white.source else f"{white.white}{stars}"
 
 
-def _covered_by_all(images: Sequence[ImageFile]) -> tuple[slice, slice]:
+def _read(path: Path) -> ImageFile:
+    """A stack's image, mask and weight: what else it holds, a picture does not need."""
+    with opened_fits(path) as hdus:
+        image = np.ascontiguousarray(hdus[0].data, np.float32)
+        weight = np.ascontiguousarray(hdus["WEIGHT"].data, np.float32)
+        mask = np.ascontiguousarray(hdus["MASK"].data) if "MASK" in hdus else None
+        return ImageFile(image, hdus[0].header.copy(), mask, {"WEIGHT": weight})
+
+
+def _covered_by_all(depths: Sequence[NDArray[np.float32]]) -> tuple[slice, slice]:
     """Rows and columns of the part that has its depth in every filter: the noisy rim is left off.
 
     The stacks themselves keep it.
     """
-    depths = [file.planes["WEIGHT"] for file in images]
-    usual = [np.median(depth[depth > 0]) if (depth > 0).any() else 1.0 for depth in depths]
-    shallowest = np.min([d / u for d, u in zip(depths, usual, strict=True)], axis=0)
-    return well_covered(shallowest.astype(np.float32))
+    shallowest = np.full(depths[0].shape, np.inf, np.float32)
+    for depth in depths:
+        covered = depth[depth > 0]
+        usual = np.median(covered) if covered.size else np.float32(1)
+        np.minimum(shallowest, depth / usual, out=shallowest)
+    return well_covered(shallowest)

@@ -9,7 +9,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 from PIL import Image
 
-from astro_assets.formats.picture_files import write_png, write_tiff
+from astro_assets.formats.picture_files import PNG_STRATEGY, write_png, write_tiff
 from astro_assets.imaging.stretch import autostretch, to_uint8
 from astro_assets.steps.credits import SOFTWARE, Credits
 from astro_assets.store import ImageFile, whole_file, write_image
@@ -35,7 +35,7 @@ def encoded(rgb: NDArray[np.uint8], most_bytes: int = _MOST_BYTES) -> bytes:
     while True:
         buffer = io.BytesIO()
         grey = bool((rgb[0] == rgb[1]).all() and (rgb[1] == rgb[2]).all())
-        (picture.convert("L") if grey else picture).save(buffer, "PNG", optimize=True)
+        (picture.convert("L") if grey else picture).save(buffer, "PNG", compress_type=PNG_STRATEGY)
         if buffer.tell() <= most_bytes:
             return buffer.getvalue()
         picture = picture.resize(
