@@ -5,6 +5,7 @@ what is white (`white_balance`), the tone curve (`stretch`).
 """
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -143,7 +144,9 @@ def _equally_sharp(rgb: NDArray[np.float32], saturated: NDArray[np.bool_]) -> tu
         slice(max(0, (ny - _PROFILE_PX) // 2), (ny + _PROFILE_PX) // 2),
         slice(max(0, (nx - _PROFILE_PX) // 2), (nx + _PROFILE_PX) // 2),
     )
-    done = make_alike(rgb, [_profile(plane[middle], saturated[middle]) for plane in rgb], _ALIKE)
+    with ThreadPoolExecutor(2, thread_name_prefix="profile") as pool:
+        profiles = list(pool.map(lambda plane: _profile(plane[middle], saturated[middle]), rgb))
+    done = make_alike(rgb, profiles, _ALIKE)
     return tuple(CHANNELS[index] for index in done)
 
 

@@ -99,10 +99,12 @@ def gain_e_per_adu(
     """
     if len(flat_pairs) == 0:
         raise NothingToDo("the gain needs two flat frames of one level")
+
+    def measured(pair: tuple[Rows, Rows]) -> _Gain:
+        return _photon_transfer(pair[0], pair[1], bias, read_noise_adu)
+
     with ThreadPoolExecutor(2, thread_name_prefix="noise") as pool:
-        estimates = list(
-            pool.map(lambda pair: _photon_transfer(*pair, bias, read_noise_adu), flat_pairs)
-        )
+        estimates = list(pool.map(measured, flat_pairs))
     weights = np.array([1 / estimate.error**2 for estimate in estimates])
     values = np.array([estimate.gain for estimate in estimates])
     gain = float(np.average(values, weights=weights))

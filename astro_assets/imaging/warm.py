@@ -13,10 +13,12 @@ from astro_assets.imaging.cosmic_rays import cosmic_rays
 from astro_assets.imaging.drizzle import LEAST_FRAMES, Mosaic
 from astro_assets.imaging.grid import common_grid
 from astro_assets.imaging.nearest import nearest
+from astro_assets.imaging.noise import gain_e_per_adu, read_noise_adu
 from astro_assets.imaging.repair import interpolate_bad
 from astro_assets.imaging.stack import Layer, stack
 from astro_assets.imaging.stars import find_stars
 from astro_assets.imaging.stretch import autostretch
+from astro_assets.imaging.tiles import surroundings
 from astro_assets.imaging.warp import warp
 
 _SIZE = 160
@@ -33,6 +35,8 @@ def warm() -> None:
     mask[10, 10] = 1
     for counts in (image, image.astype(np.uint16)):
         sigma_clipped_mean([counts] * 3)
+        read_noise_adu([counts, counts[::-1]])
+        gain_e_per_adu([(counts, counts[::-1])], 0.0)
         calibrate(
             counts,
             masters=Masters(bias=image * 0, flat=image * 0 + 1, bad_pixels=mask),
@@ -46,6 +50,7 @@ def warm() -> None:
     debayer(image, mask, "RGGB")
     luminance(image, mask, "RGGB")
     find_stars(image, mask)
+    surroundings(image)
     wcs = WCS(naxis=2)
     wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
     wcs.wcs.cdelt = [-1e-3, 1e-3]

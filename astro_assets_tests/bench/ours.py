@@ -7,6 +7,11 @@ whole night (`whole_night`). Each removes what it makes, then makes it.
 import shutil
 from pathlib import Path
 
+# As in the programs before numpy, whose threads it limits.
+import astro_assets  # noqa: F401
+
+# isort: split
+
 import numpy as np
 from astropy.io import fits
 
