@@ -4,6 +4,7 @@ What belongs here: the same work as `ours`, as those packages' own documents do 
 it found. What does not: programs (`siril`, `astromatic`).
 """
 
+import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -31,7 +32,8 @@ def ccdproc_master_dark(*files: str) -> dict[str, float]:
         mem_limit=_MEMORY_LIMIT,
         unit="adu",
     )
-    combined.write(Path(files[0]).name + ".ccdproc.fits", overwrite=True)
+    with tempfile.TemporaryDirectory() as folder:
+        combined.write(Path(folder) / "master.fits")
     return {"median_adu": float(np.median(combined.data))}
 
 
