@@ -20,10 +20,6 @@ LUMINANCE_NOISE = 0.375
 LUMINANCE_BLUR_PX2 = 0.5
 """What `luminance` adds to the variance of a star's image, along x and along y, in pixels²."""
 
-DEBAYERED_NOISE = {1: 0.75, 2: 0.625**0.5}
-"""Noise of a pixel of a plane of `debayer` in units of that of a raw pixel, by how many of a cell's
-pixels have the colour: one value in four is measured and the others are means of 2 or 4."""
-
 _CHANNELS = "RGB"
 _IGNORED = int(MaskBit.BAD | MaskBit.USER | MaskBit.COSMIC_RAY | MaskBit.NO_DATA)
 """Pixels with these bits have no value to give; saturated ones do, and hand on their bit."""

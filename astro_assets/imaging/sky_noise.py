@@ -13,6 +13,9 @@ _APART_PX = 3
 """Farther than neighbours that share noise, nearer than sky and nebulae change."""
 _SAMPLES = 400_000
 _LEAST = 100
+_CLIP_SIGMA = 3.0
+_OF_CLIPPED = 0.98658
+"""Standard deviation of a normal distribution that is cut at 3 σ, over that of the whole."""
 
 
 def sky_noise(image: NDArray[np.float32], mask: NDArray[np.uint8]) -> float:
@@ -33,5 +36,8 @@ def sky_noise(image: NDArray[np.float32], mask: NDArray[np.uint8]) -> float:
     total, difference = (first + second)[both], (first - second)[both]
     if total.size < _LEAST:
         return float("nan")
-    dark = difference[total <= np.percentile(total, 25)]
-    return float(1.4826 * np.median(np.abs(dark)) / np.sqrt(2))
+    dark = difference[total <= np.percentile(total, 25)].astype(np.float64)
+    # The median alone would come in steps where counts are whole numbers.
+    rough = 1.4826 * np.median(np.abs(dark))
+    kept = dark[np.abs(dark) <= _CLIP_SIGMA * rough] if rough > 0 else dark
+    return float(np.sqrt(np.mean(kept**2) / 2) / _OF_CLIPPED)

@@ -16,7 +16,7 @@ from astropy.wcs import WCS
 from numpy.typing import NDArray
 
 from astro_assets.imaging.background import background
-from astro_assets.imaging.bayer import DEBAYERED_NOISE, cells_of, debayer
+from astro_assets.imaging.bayer import cells_of, debayer
 from astro_assets.imaging.drizzle import Mosaic
 from astro_assets.imaging.gradient import Gradient
 from astro_assets.imaging.grid import Grid
@@ -113,9 +113,9 @@ def _bayer_layers(light: Light, grid: Grid, scale: float, scratch: str) -> dict[
         level_e, rms_e = (float(value) for value in np.mean(skies, axis=0))
         mosaic = Mosaic(pixels, light.wcs, cells, rms_e)
         warped = warp(rgb[index], masks[index], light.wcs, grid)
-        layer = _put_aside(
-            warped, level_e, rms_e * DEBAYERED_NOISE[len(cells)], light, scale, f"{scratch}.{name}"
-        )
+        # Of the pixels that are measured: judged by the mean with those that are interpolated,
+        # too many of the good ones would be outliers.
+        layer = _put_aside(warped, level_e, rms_e, light, scale, f"{scratch}.{name}")
         layers[name] = replace(
             layer,
             mosaic=mosaic,
