@@ -96,4 +96,5 @@ def _order(where: str) -> int:
 def _escaped(text: str) -> str:
     """As a cell of a table, without the folders of one run."""
     text = re.sub(re.escape(tempfile.gettempdir()) + r"[^\s'\"]*", "…", text)
-    return text.replace("|", "\\|").replace("\n", " ")
+    plain = "".join(c if c.isprintable() else " " if c == "\n" else ascii(c)[1:-1] for c in text)
+    return plain.replace("|", "\\|")
