@@ -68,7 +68,7 @@ def main() -> int:
         "Figures that are wanted:\n",
         table(["Figure", "Measured", "Held"], wanted),
     ]
-    write_page(asked.page, "Speed and memory", "bench", parts)
+    write_page(asked.page, "Speed and memory", "bench-transfers", parts)
     return any(held != "yes" for *_, held in wanted)
 
 
