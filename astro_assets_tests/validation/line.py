@@ -26,3 +26,8 @@ class Line:
     ours: str
     required: str
     holds: bool | None
+
+    @property
+    def missed(self) -> bool:
+        """Whether it was compared and does not hold (also where NumPy says so)."""
+        return self.holds is not None and not self.holds
