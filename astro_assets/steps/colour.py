@@ -8,6 +8,7 @@ import numpy as np
 from astropy.io import fits
 from astropy.wcs import WCS
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
 
 from astro_assets.imaging.color import CHANNELS, Composed, compose
 from astro_assets.imaging.coverage import well_covered
@@ -17,6 +18,8 @@ from astro_assets.steps.credits import credits_of
 from astro_assets.steps.gaia import GaiaClient
 from astro_assets.steps.star_colors import known_colors
 from astro_assets.store import ImageFile, opened_fits
+
+_AROUND_PX = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +116,12 @@ def _read(path: Path) -> ImageFile:
 def _covered_by_all(depths: Sequence[NDArray[np.float32]]) -> tuple[slice, slice]:
     """Rows and columns of the part that has its depth in every filter: the noisy rim is left off.
 
-    The stacks themselves keep it.
+    The stacks themselves keep it. Depths are means of a few pixels: those of a drizzled colour go
+    up and down from pixel to pixel, and each colour's elsewhere.
     """
     shallowest = np.full(depths[0].shape, np.inf, np.float32)
     for depth in depths:
         covered = depth[depth > 0]
         usual = np.median(covered) if covered.size else np.float32(1)
-        np.minimum(shallowest, depth / usual, out=shallowest)
+        np.minimum(shallowest, uniform_filter(depth / usual, _AROUND_PX), out=shallowest)
     return well_covered(shallowest)

@@ -145,6 +145,19 @@ def test_pictures_begin_at_the_top_and_the_cube_at_the_bottom(folder: Path, pict
     assert np.linalg.det(wcs.pixel_scale_matrix) < 0
 
 
+def test_weights_that_alternate_from_pixel_to_pixel_cut_nothing(tmp_path: Path):
+    """As a drizzle has them: what one colour lacks in one pixel, another lacks in the next."""
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    for name, phase in (("Red", x % 2), ("Green", y % 2), ("Blue", (x + y) % 2)):
+        image = np.random.default_rng(1).normal(100, 5, SHAPE).astype(np.float32)
+        write_stack(tmp_path, name, image, weight=np.where(phase, 0.3, 1.0).astype(np.float32))
+    write_picture(tmp_path, TITLE)
+    with Image.open(tmp_path / "color.png") as shown:
+        width, height = shown.size
+    assert width > 0.9 * SHAPE[1]
+    assert height > 0.9 * SHAPE[0]
+
+
 def test_one_filter_and_an_empty_field_give_a_picture_with_its_reason(tmp_path: Path):
     sky = np.random.default_rng(3).normal(100, 5, SHAPE).astype(np.float32)
     write_stack(tmp_path, "Comet XY", sky)
