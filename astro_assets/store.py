@@ -209,10 +209,14 @@ def write_image(path: Path, file: ImageFile) -> None:
     """Write image, mask, planes and tables as one FITS file with checksums, whole or not at all."""
     from astropy.io import fits
 
+    from astro_assets.fits_file import write_hdu
+
     hdus = fits.HDUList([fits.PrimaryHDU(file.image, header=file.header)])
     if file.mask is not None:
         hdus.append(fits.ImageHDU(file.mask, name="MASK"))
     hdus.extend(fits.ImageHDU(data, name=name) for name, data in file.planes.items())
     hdus.extend(fits.BinTableHDU(table, name=name) for name, table in file.tables.items())
-    with whole_file(path) as part:
-        hdus.writeto(part, overwrite=True, checksum=True, output_verify="fix")
+    hdus.update_extend()
+    with whole_file(path) as part, part.open("wb", buffering=0) as written:
+        for hdu in hdus:
+            write_hdu(written, hdu)

@@ -1,0 +1,108 @@
+"""Images as the bytes of a FITS file, checksummed without a copy of their size.
+
+What belongs here: an HDU's bytes and its checksums (FITS standard 4.0, 4.4.2.7 and appendix J).
+What does not: which HDUs a product has, and that it is written whole (`store`). astropy makes every
+header; it also makes the bytes of what is neither float32 nor uint8.
+"""
+
+import io
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+from astropy.io import fits
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_BLOCK = 2880
+_PART = 1 << 18
+"""values that are turned round at a time: they stay in the cache"""
+_LETTERS = 16
+_NO_LETTERS = b":;<=>?@[\\]^_`"
+"""between figures, capitals and small letters"""
+
+
+def write_hdu(file: BinaryIO, hdu: Any) -> None:
+    """Write an HDU at the file's place, with CHECKSUM and DATASUM.
+
+    The data are only read, so that another thread may read them too.
+
+    Raises
+    ------
+    OSError : it cannot be written
+    """
+    data = hdu.data if isinstance(hdu, fits.PrimaryHDU | fits.ImageHDU) else None
+    if not isinstance(data, np.ndarray) or data.dtype not in (np.float32, np.uint8):
+        file.write(_by_astropy(hdu))
+        return
+    hdu.verify("fix")
+    pixels = np.ascontiguousarray(data).reshape(-1)
+    file.write(_head(hdu.header, _data_sum(pixels)))
+    _write_big_endian(file, pixels)
+    file.write(bytes(-pixels.nbytes % _BLOCK))
+
+
+def _by_astropy(hdu: Any) -> bytes:
+    buffer = io.BytesIO()
+    if isinstance(hdu, fits.PrimaryHDU):
+        hdu.writeto(buffer, checksum=True, output_verify="fix")
+        return buffer.getvalue()
+    # An extension comes after a primary HDU, here an empty one of one block.
+    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(buffer, checksum=True, output_verify="fix")
+    return buffer.getvalue()[_BLOCK:]
+
+
+def _head(header: fits.Header, data_sum: int) -> bytes:
+    """The header's blocks. Its checksum brings the sum of the whole HDU to all ones."""
+    when = datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
+    header["CHECKSUM"] = ("0" * _LETTERS, f"HDU checksum updated {when}")
+    header["DATASUM"] = (str(data_sum), f"data unit checksum updated {when}")
+    text = header.tostring().encode("ascii")
+    total = _folded(int(np.frombuffer(text, ">u4").sum(dtype=np.uint64)) + data_sum)
+    header["CHECKSUM"] = _encoded(0xFFFFFFFF - total)
+    return bytes(header.tostring(), "ascii")
+
+
+def _data_sum(pixels: "NDArray[np.float32] | NDArray[np.uint8]") -> int:
+    """Ones'-complement sum of the 32-bit words that the data will be in the file."""
+    if pixels.dtype == np.float32:  # a word of the file is the number's bits, whatever the machine
+        return _folded(int(pixels.view(np.uint32).sum(dtype=np.uint64)))
+    whole = pixels.size // 4 * 4
+    rest = pixels[whole:].tobytes().ljust(4, b"\0")
+    words = int(pixels[:whole].view(">u4").sum(dtype=np.uint64))
+    return _folded(words + int.from_bytes(rest, "big"))
+
+
+def _folded(total: int) -> int:
+    """Carries beyond 32 bits are added at the other end."""
+    while total >> 32:
+        total = (total & 0xFFFFFFFF) + (total >> 32)
+    return total
+
+
+def _encoded(value: int) -> str:
+    """32 bits as 16 letters and figures whose sum they are, column by column."""
+    columns = []
+    for byte in value.to_bytes(4, "big"):
+        quarters = [byte // 4 + ord("0")] * 4
+        quarters[0] += byte % 4
+        while any(quarter in _NO_LETTERS for quarter in quarters):
+            for one, other in ((0, 1), (2, 3)):
+                if quarters[one] in _NO_LETTERS or quarters[other] in _NO_LETTERS:
+                    quarters[one] += 1
+                    quarters[other] -= 1
+        columns.append(quarters)
+    letters = bytes(column[k] for k in range(4) for column in columns)
+    return (letters[-1:] + letters[:-1]).decode("ascii")
+
+
+def _write_big_endian(file: BinaryIO, pixels: "NDArray[np.float32] | NDArray[np.uint8]") -> None:
+    if pixels.dtype == np.uint8:
+        file.write(pixels.data)
+        return
+    turned = np.empty(min(_PART, pixels.size), ">f4")
+    for start in range(0, pixels.size, _PART):
+        part = pixels[start : start + _PART]
+        turned[: part.size] = part
+        file.write(turned[: part.size].view(np.uint8).data)
