@@ -38,7 +38,7 @@ def write_hdu(file: BinaryIO, hdu: Any) -> None:
         return
     hdu.verify("fix")
     pixels = np.ascontiguousarray(data).reshape(-1)
-    file.write(_head(hdu.header, _data_sum(pixels)))
+    file.write(head(hdu.header, _data_sum(pixels)))
     _write_big_endian(file, pixels)
     file.write(bytes(-pixels.nbytes % _BLOCK))
 
@@ -53,7 +53,7 @@ def _by_astropy(hdu: Any) -> bytes:
     return buffer.getvalue()[_BLOCK:]
 
 
-def _head(header: fits.Header, data_sum: int) -> bytes:
+def head(header: fits.Header, data_sum: int) -> bytes:
     """The header's blocks. Its checksum brings the sum of the whole HDU to all ones."""
     when = datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
     header["CHECKSUM"] = ("0" * _LETTERS, f"HDU checksum updated {when}")

@@ -134,11 +134,38 @@ def read_image(path: Path) -> ImageFile:
     ------
     BrokenFile : it cannot be read, or there is no image in it
     """
-    import numpy as np
-
     if format_of(path.name) is not None:
         pixels = read_other(path)
         return ImageFile(image=pixels.image, header=pixels.header)
+    return _read_plain(path) or _read_any(path)
+
+
+def _read_plain(path: Path) -> ImageFile | None:
+    """A file of plain images, as our own are; None for any other, or a broken one."""
+    import numpy as np
+
+    from astro_assets.fits_units import pixels, units
+
+    try:
+        with path.open("rb", buffering=0) as file:
+            found = units(file) if file.read(6) == b"SIMPLE" else None
+            images = [unit for unit in found or () if unit.is_image]
+            if not images or not all(unit.is_plain for unit in images):
+                return None
+            image, *others = (pixels(file, unit) for unit in images)
+    except (OSError, EOFError):
+        return None  # the other way tells what is wrong
+    planes = {unit.name: data for unit, data in zip(images[1:], others, strict=True)}
+    mask = planes.pop("MASK", None)
+    if image.dtype != np.float32 or (mask is not None and mask.dtype != np.uint8):
+        return None
+    return ImageFile(image=image, header=images[0].header, mask=mask, planes=planes)
+
+
+def _read_any(path: Path) -> ImageFile:
+    """Whatever FITS image astropy can read."""
+    import numpy as np
+
     with opened_fits(path) as hdus:
         science = next((hdu for hdu in hdus if hdu.is_image and hdu.size), None)
         if science is None or science.data.size == 0:
