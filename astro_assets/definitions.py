@@ -1,10 +1,10 @@
 """What Dagster loads: everything that follows from the settings, or what to do without them."""
 
+from collections.abc import Sequence
+
 import dagster as dg
 
 from astro_assets.defs.across import across_assets
-from astro_assets.defs.capture import capture_job, capture_schedule
-from astro_assets.defs.follow import camera_jobs, capture_asset, follow_sensor
 from astro_assets.defs.jobs import closing_jobs, lane_jobs
 from astro_assets.defs.lane import Watch, lane_assets
 from astro_assets.defs.requests import requests_asset, requests_job, requests_schedule, takers
@@ -22,30 +22,40 @@ def build_defs(settings: Settings, watch: Watch | None = None) -> dg.Definitions
     """
     closing = closing_jobs()
     lanes = {source: lane_jobs(source) for source in settings.active_sources}
-    cameras = [source for source in settings.active_sources if isinstance(source, PiSource)]
-    capture = capture_job(settings)
     asking = {source: requests_job(source) for source in takers(settings)}
-    return dg.Definitions(
+    without_cameras = dg.Definitions(
         assets=[
             *(asset for source in lanes for asset in lane_assets(source, settings, watch)),
             *across_assets(settings),
-            *(capture_asset(camera) for camera in cameras),
             *(requests_asset(settings, source) for source in asking),
             *(_notice(f"problem_{n}", str(p)) for n, p in enumerate(settings.problems, start=1)),
         ],
-        jobs=[*(job for jobs in lanes.values() for job in jobs), *closing, *asking.values()]
-        + ([capture, *camera_jobs(settings)] if cameras else []),
+        jobs=[*(job for jobs in lanes.values() for job in jobs), *closing, *asking.values()],
         sensors=[
             *(source_sensor(source, settings, jobs) for source, jobs in lanes.items()),
             closing_sensor(settings, closing),
-            *(follow_sensor(camera, settings, capture) for camera in cameras),
         ],
-        schedules=[
-            *([capture_schedule(settings, capture)] if cameras else []),
-            *(requests_schedule(settings, source, job) for source, job in asking.items()),
-        ],
+        schedules=[requests_schedule(settings, source, job) for source, job in asking.items()],
         # In one process: a step costs a tenth of a second instead of seconds of imports.
         executor=dg.in_process_executor,
+    )
+    cameras = [source for source in settings.active_sources if isinstance(source, PiSource)]
+    if not cameras:
+        return without_cameras
+    return dg.Definitions.merge(without_cameras, _camera_defs(settings, cameras))
+
+
+def _camera_defs(settings: Settings, cameras: Sequence[PiSource]) -> dg.Definitions:
+    """What arms and follows the Pis; SSH is loaded only where there are any."""
+    from astro_assets.defs.capture import capture_job, capture_schedule
+    from astro_assets.defs.follow import camera_jobs, capture_asset, follow_sensor
+
+    capture = capture_job(settings)
+    return dg.Definitions(
+        assets=[capture_asset(camera) for camera in cameras],
+        jobs=[capture, *camera_jobs(settings)],
+        sensors=[follow_sensor(camera, settings, capture) for camera in cameras],
+        schedules=[capture_schedule(settings, capture)],
     )
 
 

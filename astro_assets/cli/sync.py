@@ -31,8 +31,8 @@ def sync(sources: tuple[str, ...]) -> None:
     with open_instance(settings) as instance, Display(console) as display:
         defs = build_defs(settings, display.download)
         outcome = run_sync(settings, defs, instance, chosen, display.run)
-    rows = sorted(overview(Store(settings.root)), key=lambda row: row.session)
-    print_sessions(console, rows[-_MOST_SESSIONS:])
+    rows = list(overview(Store(settings.root), _MOST_SESSIONS))
+    print_sessions(console, rows)
     for sentence in outcome.skipped:
         console.print(Text.assemble(("skipped:", "yellow"), f" {sentence}"), soft_wrap=True)
     for sentence in outcome.notes:

@@ -11,7 +11,6 @@ import pandas as pd
 import sep
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter
-from scipy.signal import oaconvolve
 
 from astro_assets.errors import Unusable
 from astro_assets.imaging.local_sky import local_sky
@@ -260,6 +259,8 @@ def _variance_after(
     variance: NDArray[np.float32], share: NDArray[np.float32], weights: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Of one pixel after a convolution, as if pixels had been independent before it."""
+    from scipy.signal import oaconvolve  # large, and for narrow bands alone
+
     filled = np.nan_to_num(variance, nan=0.0)
     # Squares of a narrow kernel: no negative lobes, and what rounding leaves below zero is none.
     moved = np.maximum(oaconvolve(filled, weights**2, mode="same"), 1e-12)

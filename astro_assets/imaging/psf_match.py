@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
-from scipy.signal import oaconvolve
 
 from astro_assets.imaging.local_sky import local_sky
 
@@ -212,6 +211,8 @@ def convolve(
     -------
     The image, NaN where less than half of the kernel fell on good pixels, and that share.
     """
+    from scipy.signal import oaconvolve  # large, and not for every night
+
     holes = hidden | ~np.isfinite(image)
     filled = np.where(holes, np.float32(0), image)
     result = oaconvolve(filled, weights, mode="same").astype(np.float32)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 import sep
 from numpy.typing import NDArray
-from scipy.stats import theilslopes
 
 from astro_assets.errors import Unusable
 from astro_assets.imaging.local_sky import local_sky
@@ -196,6 +195,9 @@ def _line(
     color_mag: NDArray[np.float64], ratio_mag: NDArray[np.float64]
 ) -> tuple[float, float, float, int]:
     """Value at 0, slope, scatter and number of the points that a straight line fits."""
+    # Loaded where it is used: it is large, and most pictures have no catalogue of colours.
+    from scipy.stats import theilslopes
+
     slope, at_0 = theilslopes(ratio_mag, color_mag)[:2]
     kept = np.ones(len(color_mag), bool)
     scatter = 0.0

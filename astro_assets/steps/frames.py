@@ -1,26 +1,33 @@
 """The table of every frame, over all sources and nights.
 
-Each session has a table of its own beside its solved frames, and a new session touches no other.
-This one is the export of them all in one file, for whoever likes one: it is made from what it held
-before and from the sessions' tables that have changed since.
+Each session has a table of its own beside its solved frames. This is the export of them all, for
+whoever likes to read one: `frames.parquet`, a folder with a file per session that reads as one
+table, and `frames.csv`, to which new sessions are added at the end. A new session rewrites nothing
+of the others (docs/decisions/0016-table-in-parts.md).
 """
 
-import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any, Self
 
 import pandas as pd
 import pyarrow as pa
 from pyarrow import csv, parquet
 
 from astro_assets.errors import BrokenFile
-from astro_assets.steps import solve, versions
+from astro_assets.steps import provenance, solve, versions
+from astro_assets.steps.frame_columns import SCHEMA, in_columns
 from astro_assets.steps.summary import Summary
-from astro_assets.store import Store, sha256_of, whole_file
+from astro_assets.store import Store, make_folder, sha256_of, whole_file, write_json
 
-_STAMPS = b"astro_assets.sessions"
-"""Key in the export's own metadata: the version of each session's table that it holds."""
+_STATE = "_sessions.json"
+"""In the folder: which version of each session's table is in it. Parquet's readers pass over it."""
+_NO_ROWS = "columns.parquet"
+"""The columns and no rows, so that the folder can be read before there is a session."""
 _SHOWN = 100
 
 
@@ -29,25 +36,81 @@ def read_table(path: Path) -> pd.DataFrame:
     try:
         return pd.read_parquet(path)
     except (OSError, ValueError, KeyError) as error:
-        raise BrokenFile(
-            f"{path} is damaged ({str(error).splitlines()[0]}) and left out: delete {path.parent}, "
-            "then materialize its session again in the web UI"
-        ) from error
+        raise _broken(path, error) from error
+
+
+def _broken(path: Path, error: Exception) -> BrokenFile:
+    return BrokenFile(
+        f"{path} is damaged ({str(error).splitlines()[0]}) and left out: delete {path.parent}, "
+        "then materialize its session again in the web UI"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What the export holds of one session. stamp : of the table that it was made from"""
+
+    stamp: str
+    frames: int
+    solved: int
+    accepted: int
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What the export holds. csv_bytes : the whole lines of the CSV file; 0 where nobody knows"""
+
+    sessions: Mapping[str, _Held] = field(default_factory=dict)
+    csv_bytes: int = 0
+
+    @classmethod
+    def of(cls, folder: Path) -> Self:
+        """Nothing where there is no export, or one that is not understood: it is made anew."""
+        try:
+            content: dict[str, Any] = json.loads((folder / _STATE).read_text(encoding="utf-8"))
+            held = {name: _Held(**of) for name, of in content["sessions"].items()}
+            return cls(held, int(content["csv_bytes"]))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return cls()
+
+    def save(self, folder: Path) -> None:
+        write_json(folder / _STATE, asdict(self))
 
 
 def write_table(store: Store) -> Summary:
-    """Put the sessions' tables into one ``frames.parquet`` and one ``frames.csv``."""
+    """Bring ``frames.parquet`` and ``frames.csv`` up to date with the sessions' tables."""
+    folder = store.frames_table
+    if folder.is_file():  # as versions before this one had it
+        folder.unlink()
+    make_folder(folder)
+    state = _State.of(folder)
     stamps = _stamps(store)
-    old, held = _held(store.frames_table)
-    fresh = {path: stamp for path, stamp in stamps.items() if held.get(path) != stamp}
-    read = dict(_read(store, fresh))
-    broken = {path: error for path, error in read.items() if isinstance(error, BrokenFile)}
-    tables = [table for table in read.values() if not isinstance(table, BrokenFile)]
-    stays = {_key(path) for path in stamps.keys() - fresh.keys()}
-    table = _joined([_rows_of(old, stays), *tables])
-    sound = {path: stamp for path, stamp in stamps.items() if path not in broken}
-    digest = _write(store.frames_table, table, sound)
-    return _summary(store, table, digest, tuple(str(error) for error in broken.values()))
+    kept = {
+        name: held
+        for name, held in state.sessions.items()
+        if stamps.get(name) == held.stamp and _part(folder, name).is_file()
+    }
+    if not kept:
+        with whole_file(folder / _NO_ROWS) as part:
+            parquet.write_table(SCHEMA.empty_table(), part)
+    added: dict[str, _Held] = {}
+    unusable: list[str] = []
+    for name in stamps.keys() - kept.keys():
+        try:
+            added[name] = _write_part(store, name, stamps[name])
+        except BrokenFile as error:
+            unusable.append(str(error))
+    sessions = {name: (kept | added)[name] for name in sorted(kept | added)}
+    _remove_others(folder, sessions)
+    if added or len(kept) < len(state.sessions) or _csv_is_cut(store, state):
+        if kept.keys() == state.sessions.keys() and not _csv_is_cut(store, state):
+            size = _append(store, sorted(added), state)
+        else:
+            # Whatever ends this half-way, no size of the old file is taken for the new one's.
+            _State(sessions).save(folder)
+            size = _write_csv(store, sessions)
+        _State(sessions, size).save(folder)
+    return _summary(folder, sessions, tuple(sorted(unusable)))
 
 
 def _stamps(store: Store) -> dict[str, str]:
@@ -58,81 +121,106 @@ def _stamps(store: Store) -> dict[str, str]:
     }
 
 
-def _held(path: Path) -> tuple[pd.DataFrame, Mapping[str, str]]:
-    """What the export holds; nothing where there is none, or it cannot be read."""
-    try:
-        arrow = parquet.read_table(path)
-        stamps = json.loads((arrow.schema.metadata or {})[_STAMPS])
-        return arrow.to_pandas(), dict(stamps)
-    except (OSError, ValueError, KeyError):
-        return pd.DataFrame(), {}
-
-
-def _read(
-    store: Store, names: Mapping[str, str]
-) -> Iterator[tuple[str, pd.DataFrame | BrokenFile]]:
-    for name in names:
-        try:
-            yield name, read_table(store.root / name)
-        except BrokenFile as error:
-            yield name, error
-
-
-def _key(name: str) -> tuple[str, str]:
-    """Source and session of a table's path."""
+def _part(folder: Path, name: str) -> Path:
+    """Where a session's rows lie, by the path of its table."""
     _, source, session, _ = name.split("/")
-    return source, session
+    return folder / source / f"{session}.parquet"
 
 
-def _rows_of(table: pd.DataFrame, keys: set[tuple[str, str]]) -> pd.DataFrame:
-    if not len(table):
-        return table
-    return table[pd.MultiIndex.from_frame(table[["source", "session"]]).isin(list(keys))]
+def _write_part(store: Store, name: str, stamp: str) -> _Held:
+    """Put one session's rows into the folder. Raises `BrokenFile`."""
+    path = store.root / name
+    try:
+        rows = in_columns(read_table(path))
+    except pa.ArrowInvalid as error:
+        raise _broken(path, error) from error
+    with whole_file(_part(store.frames_table, name)) as part:
+        parquet.write_table(rows, part)
+    return _Held(stamp, len(rows), _count(rows["solved"]), _count(rows["accepted"]))
 
 
-def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    """All rows, by source and session; columns that nobody has filled stay, empty."""
-    filled = [table for table in tables if len(table)]
-    if not filled:
-        return pd.DataFrame()
-    columns = list(dict.fromkeys(column for table in filled for column in table.columns))
-    # Columns without a value have no type that the others could agree with.
-    rows = [table.dropna(axis=1, how="all") for table in filled]
-    joined = pd.concat(rows, ignore_index=True).reindex(columns=columns)
-    return joined.sort_values(["source", "session"], kind="stable", ignore_index=True)
+def _count(flags: pa.ChunkedArray) -> int:
+    return sum(1 for flag in flags.to_pylist() if flag)
 
 
-def _write(path: Path, table: pd.DataFrame, stamps: Mapping[str, str]) -> str:
-    """Both files; returns a hash of what is in them."""
-    arrow = pa.Table.from_pandas(table, preserve_index=False)
-    with whole_file(path.with_suffix(".csv")) as part:
-        csv.write_csv(arrow, part)
-        with part.open("rb") as written:
-            digest = hashlib.file_digest(written, "sha256").hexdigest()[:24]
-    metadata = {**(arrow.schema.metadata or {}), _STAMPS: json.dumps(dict(stamps)).encode()}
-    with whole_file(path) as part:
-        parquet.write_table(arrow.replace_schema_metadata(metadata), part)
-    return digest
+def _remove_others(folder: Path, sessions: Mapping[str, _Held]) -> None:
+    """What is there of sessions that are gone, damaged, or were being written at a power cut."""
+    wanted = {_part(folder, name) for name in sessions}
+    for path in folder.glob("*/*.parquet"):
+        if path not in wanted:
+            path.unlink()
+    for source in folder.iterdir():
+        if source.is_dir():
+            with suppress(OSError):  # not empty
+                source.rmdir()
 
 
-def _summary(store: Store, table: pd.DataFrame, digest: str, unusable: tuple[str, ...]) -> Summary:
-    accepted = int(table["accepted"].sum()) if len(table) else 0
-    sessions = (
-        table.groupby(["source", "session"], as_index=False).agg(
-            frames=("frame", "size"), solved=("solved", "sum"), accepted=("accepted", "sum")
-        )
-        if len(table)
-        else None
-    )
+def _csv(store: Store) -> Path:
+    return store.frames_table.with_suffix(".csv")
+
+
+def _csv_is_cut(store: Store, state: _State) -> bool:
+    """Whether there is none, or less than was written; more is what a power cut has left."""
+    try:
+        return not 0 < state.csv_bytes <= _csv(store).stat().st_size
+    except FileNotFoundError:
+        return True
+
+
+def _append(store: Store, names: list[str], state: _State) -> int:
+    """Add rows to the CSV file, after its whole lines; returns its size.
+
+    The size is written down after it: who reads meanwhile, or after a power cut, may find a cut
+    last line, until the next addition.
+    """
+    with _csv(store).open("r+b") as file:
+        file.truncate(state.csv_bytes)
+        file.seek(0, os.SEEK_END)
+        for rows in _rows(store, names):
+            csv.write_csv(rows, file, csv.WriteOptions(include_header=False))
+        file.flush()
+        os.fsync(file.fileno())
+        return file.tell()
+
+
+def _write_csv(store: Store, names: Mapping[str, _Held]) -> int:
+    """Write the CSV file anew; returns its size."""
+    with whole_file(_csv(store)) as part:
+        with csv.CSVWriter(part, SCHEMA) as writer:
+            for rows in _rows(store, names):
+                writer.write_table(rows)
+        return part.stat().st_size
+
+
+def _rows(store: Store, names: Mapping[str, _Held] | list[str]) -> Iterator[pa.Table]:
+    """Of one session after the other."""
+    for name in names:
+        yield parquet.read_table(_part(store.frames_table, name), partitioning=None)
+
+
+def _summary(folder: Path, sessions: Mapping[str, _Held], unusable: tuple[str, ...]) -> Summary:
+    frames = sum(held.frames for held in sessions.values())
+    accepted = sum(held.accepted for held in sessions.values())
+    shown = list(sessions.items())[-_SHOWN:]
+    rows = [
+        {
+            "source": _part(folder, name).parent.name,
+            "session": _part(folder, name).stem,
+            "frames": held.frames,
+            "solved": held.solved,
+            "accepted": held.accepted,
+        }
+        for name, held in shown
+    ]
     return Summary(
         figures={
-            "frames": len(table),
+            "frames": frames,
             "accepted": accepted,
-            "rejected": len(table) - accepted,
-            "sessions": 0 if sessions is None else len(sessions),
+            "rejected": frames - accepted,
+            "sessions": len(sessions),
         },
-        digest=digest,
-        path=store.frames_table,
-        rows=None if sessions is None else sessions.tail(_SHOWN),
+        digest=provenance.fingerprint(*(f"{name} {of.stamp}" for name, of in sessions.items())),
+        path=folder,
+        rows=pd.DataFrame(rows) if rows else None,
         unusable=unusable,
     )

@@ -34,9 +34,13 @@ class Row:
         return asdict(self)
 
 
-def overview(store: Store) -> Iterator[Row]:
-    """Every session that has come as far as its stack, by source and key."""
-    for state in stacks(store):
+def overview(store: Store, most: int | None = None) -> Iterator[Row]:
+    """Sessions that have come as far as their stack, by night: the newest ``most``, or all.
+
+    Only of these are tables read, so that a look at many nights costs what one at few does.
+    """
+    known = sorted(stacks(store), key=lambda state: str(state["session"]))
+    for state in known if most is None else known[-most:]:
         source, session = state["source"], state["session"]
         made = store.composite(state["target"])
         picture = store.stacks(source, session) / "color.png"

@@ -1,6 +1,9 @@
 """What Dagster loads, with good settings, with a mistake in them, and with none."""
 
+import os
 import runpy
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -212,3 +215,17 @@ def test_settings_that_are_no_toml_say_where(
     (notice,) = loaded(monkeypatch, file).resolve_all_asset_specs()
     assert notice.description
     assert "line 1" in notice.description
+
+
+def test_without_a_pi_no_ssh_is_loaded(settings_of: Given) -> None:
+    """It costs every start some 25 MB."""
+    attic = '[[sources]]\nname = "attic"\nkind = "folder"\npath = "there"\n'
+    settings = settings_of(f'root = "data"\n{SITE}\n{attic}')
+    told = subprocess.run(
+        [sys.executable, "-c", "import sys, astro_assets.definitions; print(*sys.modules)"],
+        env={**os.environ, SETTINGS_VARIABLE: str(settings.file)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "paramiko" not in told.stdout.split()

@@ -203,6 +203,8 @@ def test_tables_and_report(night: SyncedNight) -> None:
     assert len(table) == len(lights)
     assert len(pd.read_csv(night.store.frames_table.with_suffix(".csv"))) == len(lights)
     assert int(table["accepted"].sum()) == sum(frame.spoiled is None for frame in lights)
+    for of_session in night.store.root.glob("solved/*/*/frames.parquet"):
+        assert set(pd.read_parquet(of_session).columns) <= set(table.columns)
     page = (night.store.report(NIGHT) / "index.html").read_text(encoding="utf-8")
     for source in ALL:
         assert night.session(source) in page or TARGETS[source] in page

@@ -1,5 +1,6 @@
 """The table of every frame, as sessions come, change and break."""
 
+import shutil
 from dataclasses import fields
 from pathlib import Path
 
@@ -32,6 +33,10 @@ def store(tmp_path: Path) -> Store:
     put(store, "2026-11-20_M31_T20", "a", "b", fwhm_px=3.0)
     put(store, "2026-11-21_M31_T20", "c", fwhm_px=4.0, airmass=1.2)
     return store
+
+
+def csv_of(store: Store) -> Path:
+    return store.frames_table.with_suffix(".csv")
 
 
 def table_of(store: Store) -> pd.DataFrame:
@@ -76,7 +81,7 @@ def test_as_if_made_at_once(store: Store, tmp_path: Path) -> None:
     frames.write_table(store)
     put(store, "2026-11-22_M31_T20", "d", n_matched=5)
     grown = frames.write_table(store)
-    store.frames_table.unlink()
+    shutil.rmtree(store.frames_table)
     assert frames.write_table(store).digest == grown.digest
 
 
@@ -90,11 +95,72 @@ def test_a_broken_session_is_told_each_time_and_leaves_the_others(store: Store) 
         assert list(table_of(store)["frame"]) == ["c"]
 
 
-@pytest.mark.parametrize("broken", [b"", b"PAR1 nonsense"])
-def test_a_broken_export_is_made_anew(store: Store, broken: bytes) -> None:
+@pytest.mark.parametrize("broken", [b"", b"[]", b'{"sessions": {"a": 1}, "csv_bytes": 0}'])
+def test_an_export_that_does_not_know_what_it_holds_is_made_anew(
+    store: Store, broken: bytes
+) -> None:
     frames.write_table(store)
-    store.frames_table.write_bytes(broken)
+    (store.frames_table / "_sessions.json").write_bytes(broken)
+    (store.frames_table / "attic/2026-11-20_M31_T20.parquet").write_bytes(b"PAR1 nonsense")
+    csv_of(store).write_bytes(b"frame\n")
     frames.write_table(store)
+    assert list(table_of(store)["frame"]) == ["a", "b", "c"]
+    assert list(pd.read_csv(csv_of(store))["frame"]) == ["a", "b", "c"]
+
+
+def test_what_is_missing_comes_back(store: Store) -> None:
+    frames.write_table(store)
+    (store.frames_table / "attic/2026-11-20_M31_T20.parquet").unlink()
+    csv_of(store).unlink()
+    frames.write_table(store)
+    assert list(table_of(store)["frame"]) == ["a", "b", "c"]
+    assert sorted(pd.read_csv(csv_of(store))["frame"]) == ["a", "b", "c"]
+
+
+def test_the_single_file_of_older_versions_gives_way(store: Store) -> None:
+    store.frames_table.write_bytes(b"PAR1")
+    csv_of(store).write_text("frame\nof an older version\n")
+    frames.write_table(store)
+    assert list(table_of(store)["frame"]) == ["a", "b", "c"]
+    assert list(pd.read_csv(csv_of(store))["frame"]) == ["a", "b", "c"]
+
+
+def test_a_new_session_rewrites_nothing_of_the_others(store: Store) -> None:
+    frames.write_table(store)
+    before = {path: path.stat().st_ino for path in store.frames_table.rglob("*.parquet")}
+    text, file = csv_of(store).read_bytes(), csv_of(store).stat().st_ino
+    put(store, "2026-11-19_M42_T20", "z")
+    frames.write_table(store)
+    after = {path: path.stat().st_ino for path in store.frames_table.rglob("*.parquet")}
+    assert before.items() <= after.items()
+    assert len(after) == len(before) + 1
+    assert csv_of(store).stat().st_ino == file
+    assert csv_of(store).read_bytes().startswith(text)
+
+
+def test_what_a_power_cut_left_at_the_end_of_the_text_is_dropped(store: Store) -> None:
+    frames.write_table(store)
+    with csv_of(store).open("ab") as file:
+        file.write(b'"attic","2026-11-2')
+    put(store, "2026-11-19_M42_T20", "z")
+    frames.write_table(store)
+    assert list(pd.read_csv(csv_of(store))["frame"]) == ["a", "b", "c", "z"]
+
+
+def test_a_column_that_only_some_sessions_fill_reads_as_one(store: Store) -> None:
+    put(store, "2026-11-19_M42_T20", "z", site="Roque", n_stars=5, circular=True)
+    put(store, "2026-11-18_M42_T20", "y", site=None, n_stars=float("nan"))
+    frames.write_table(store)
+    table = table_of(store).set_index("frame")
+    assert table["site"].dropna().to_dict() == {"z": "Roque"}
+    assert table["n_stars"].dropna().to_dict() == {"z": 5}
+    assert table["circular"].dropna().to_dict() == {"z": True}
+
+
+def test_a_table_with_a_word_for_a_number_is_damaged(store: Store) -> None:
+    put(store, "2026-11-19_M42_T20", "z", fwhm_px="wide")
+    summary = frames.write_table(store)
+    assert "2026-11-19_M42_T20" in summary.unusable[0]
     assert list(table_of(store)["frame"]) == ["a", "b", "c"]
 
 
