@@ -23,7 +23,7 @@ from astro_assets.fits_file import head, write_hdu
 _BLOCK, _CARD = 2880, 80
 _PART = 1 << 18
 """values that are turned round at a time: they stay in the cache"""
-_PLAIN = {-32: np.dtype(">f4"), 8: np.dtype("u1")}
+_PLAIN: dict[int, np.dtype[Any]] = {-32: np.dtype(">f4"), 8: np.dtype("u1")}
 _OPENS = "SIMPLE", "XTENSION"
 _NOT_PLAIN = ("BSCALE", "BZERO", "BLANK", "GROUPS", "ZIMAGE")
 

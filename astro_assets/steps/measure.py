@@ -25,19 +25,28 @@ from astro_assets.imaging.photometry import limiting_magnitude, sky_brightness, 
 from astro_assets.imaging.profile import Profile
 from astro_assets.imaging.solve import Solution
 from astro_assets.imaging.stars import DETECTION_SIGMA, seeing, stars_and_profile
-from astro_assets.store import ImageFile, read_image
+from astro_assets.steps import provenance
+from astro_assets.store import read_image
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A calibrated frame with what was found in it. profile : the one that its stars share"""
+    """What was found in a calibrated frame; its pixels stay in the file.
+
+    shape : (ny, nx)
+    made_from : the file's provenance
+    profile : the one that its stars share
+    plain : its figures, as far as no solution is needed for them
+    """
 
     path: Path
-    file: ImageFile
+    shape: tuple[int, int]
+    made_from: str
     frame: Frame
     background: Background
     stars: pd.DataFrame
     profile: Profile
+    plain: Figures
 
 
 def measure(path: Path) -> Measured:
@@ -54,41 +63,45 @@ def measure(path: Path) -> Measured:
     found = stars_and_profile(image, mask, saturation_e=saturation_e, sky=sky)
     return Measured(
         path=path,
-        file=file,
+        shape=(image.shape[0], image.shape[1]),
+        made_from=str(file.header.get(provenance.KEYWORD)),
         frame=frame,
         background=sky,
         stars=found.stars,
         profile=found.profile,
+        plain=_plain(frame, sky, found.stars, _saturated_pixels(file.mask)),
     )
 
 
-def figures_of(m: Measured, solution: Solution | NotSolved) -> Figures:
-    """The frame's numbers; what a solution alone can tell stays NaN without one."""
-    frame = m.frame
+def _plain(frame: Frame, sky: Background, stars: pd.DataFrame, n_saturated_px: int) -> Figures:
+    """The numbers that pixels and stars tell; what a solution alone can tell is NaN."""
     exposure_s = frame.exposure_s or 0.0
-    fwhm_px, elongation = seeing(m.stars)
-    noise_e = m.background.rms_e
-    shape = (m.file.image.shape[0], m.file.image.shape[1])
-    known = star_figures(m.stars, shape, exposure_s)
+    fwhm_px, elongation = seeing(stars)
+    noise_e = sky.rms_e
+    known = star_figures(stars, sky.shape, exposure_s)
     if frame.bayer_pattern:
         noise_e /= LUMINANCE_NOISE
         fwhm_px = _unblurred(fwhm_px)
         for axis in ("fwhm_major_px", "fwhm_minor_px"):
             known[axis] = _unblurred(known.get(axis, math.nan))
-    plain = Figures(
+    return Figures(
         filter=_filter(frame),
         exposure_s=exposure_s,
         fwhm_px=fwhm_px,
         elongation=elongation,
-        background_e=m.background.median_e,
+        background_e=sky.median_e,
         noise_e=noise_e,
         detection_sigma=DETECTION_SIGMA,
-        n_saturated_px=_saturated_pixels(m.file.mask),
+        n_saturated_px=n_saturated_px,
         **known,
     )
+
+
+def figures_of(m: Measured, solution: Solution | NotSolved) -> Figures:
+    """The frame's numbers; what a solution alone can tell stays NaN without one."""
     if isinstance(solution, NotSolved):
-        return plain
-    return _calibrated(_placed(plain, solution), m, solution)
+        return m.plain
+    return _calibrated(_placed(m.plain, solution), m, solution)
 
 
 def _placed(plain: Figures, solution: Solution) -> Figures:

@@ -43,7 +43,7 @@ class GaiaMagnitudes:
         """
         if self._gone:
             return solution
-        ny, nx = m.file.image.shape
+        ny, nx = m.shape
         radius_deg = 0.5 * float(np.hypot(nx, ny)) * solution.scale_arcsec / 3600
         ra_deg, dec_deg = (float(value) for value in solution.wcs.wcs.crval)
         try:

@@ -1,39 +1,33 @@
 """Solved frames: a WCS, a star table and quality figures for each, and the verdict on each."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from astropy.io import fits
-from astropy.table import Table
 
 from astro_assets.errors import NotSolved, Unusable
+from astro_assets.fits_units import header_value
 from astro_assets.imaging.grid import MAX_SEPARATION_DEG, strays
 from astro_assets.imaging.photometry import transparency
-from astro_assets.imaging.quality import Figures, Verdict, judge
+from astro_assets.imaging.quality import Verdict, judge
 from astro_assets.imaging.solve import Solution
 from astro_assets.settings import Limits, Solving
-from astro_assets.steps import calibrate, circumstances, pictures, provenance, versions
+from astro_assets.steps import calibrate, circumstances, pictures, provenance
 from astro_assets.steps.inputs import quarantined
 from astro_assets.steps.measure import Measured, compared, figures_of, measure
-from astro_assets.steps.pool import map_frames
+from astro_assets.steps.pool import frames_as_done, map_frames
+from astro_assets.steps.solved_file import ACCEPTED, Judged, write_solved
 from astro_assets.steps.solving import SessionSolver
 from astro_assets.steps.summary import Judgement, Summary
-from astro_assets.steps.usual import usual_zero_points
-from astro_assets.store import ImageFile, Store, whole_file, write_image
+from astro_assets.steps.usual import Equipment, usual_zero_points
+from astro_assets.store import Store, read_image, whole_file
 
 TABLE = "frames.parquet"
 GOOD_RESIDUAL_PX = 0.8
 GOOD_SOLVED_FRACTION = 0.8
-
-_MAGNITUDES = (
-    ("zero_point_mag", "MAGZP", "mag", "of 1 e-/s"),
-    ("limiting_mag", "MAGLIM", "mag", "5 sigma"),
-    ("sky_mag_arcsec2", "MAGSKY", "mag/arcsec2", "sky"),
-)
 
 Log = Callable[[str], None]
 
@@ -66,47 +60,52 @@ def solve_session(
         for name, reason in zip(ledger["frame"], ledger["reason"], strict=True)
         if not reason
     ]
-    tried = map_frames(lambda name: _measured(calibrated / f"{name}.fits"), names)
-    measured = [m for m in tried if isinstance(m, Measured)]
-    solutions = SessionSolver(store, folder, solving, log, nova_key).solve_all(measured)
-    figures = compared(
-        measured, solutions, [figures_of(m, s) for m, s in zip(measured, solutions, strict=True)]
-    )
+    lost: list[dict[str, object]] = []
+    solver = SessionSolver(store, folder, solving, log, nova_key)
+    pairs = solver.solve_all(_measured(calibrated, names, lost), len(names))
+    measured, solutions = [m for m, _ in pairs], [s for _, s in pairs]
+    figures = compared(measured, solutions, [figures_of(m, s) for m, s in pairs])
     verdicts = _at_home(measured, solutions, judge(figures, limits))
-    skies = circumstances.sky_of(
-        [m.frame for m in measured],
-        [_centre(m, s) for m, s in zip(measured, solutions, strict=True)],
-    )
+    skies = circumstances.sky_of([m.frame for m in measured], [_centre(m, s) for m, s in pairs])
     usual = usual_zero_points(folder.parent, session, TABLE)
-    rows = []
-    for m, solution, figure, verdict, sky in zip(
-        measured, solutions, figures, verdicts, skies, strict=True
-    ):
-        reason = verdict.reason or (str(solution) if isinstance(solution, NotSolved) else "")
-        if isinstance(solution, Solution):
-            _write(folder / m.path.name, m, solution, figure, verdict, sky)
-        usual_mag = usual.get((m.frame.camera, figure.filter), math.nan)
-        clear = {"transparency_source": transparency(figure.zero_point_mag, usual_mag)}
-        of_sky = circumstances.columns(m.frame, sky)
-        rows.append({**_row(m, figure, verdict, reason), **clear, **of_sky})
-    solved = {m.path for m, s in zip(measured, solutions, strict=True) if isinstance(s, Solution)}
-    for stale in {p.name for p in folder.glob("*.fits")} - {path.name for path in solved}:
-        (folder / stale).unlink()
-    pairs = zip(names, tried, strict=True)
-    blank = [_lost(name, "solve", error) for name, error in pairs if isinstance(error, Unusable)]
-    table = pd.DataFrame([*rows, *blank, *_never_solved(store, source, session, ledger)])
+    frames = [
+        Judged(*each) for each in zip(measured, solutions, figures, verdicts, skies, strict=True)
+    ]
+    _write_all(folder, frames)
+    rows = [_row(each, usual) for each in frames]
+    table = pd.DataFrame([*rows, *lost, *_never_solved(store, source, session, ledger)])
     table = _labelled(table, source, session)
     with whole_file(folder / TABLE) as part:
         table.to_parquet(part, index=False)
     return _summary(folder, table, measured)
 
 
-def _measured(path: Path) -> Measured | Unusable:
-    """The frame with its stars, or why there is nothing to be seen in it."""
-    try:
-        return measure(path)
-    except Unusable as error:
-        return error
+def _measured(
+    calibrated: Path, names: Sequence[str], lost: list[dict[str, object]]
+) -> Iterator[Measured]:
+    """The frames with their stars, in order; a row in ``lost`` for each that shows nothing."""
+
+    def tried(name: str) -> Measured | Unusable:
+        try:
+            return measure(calibrated / f"{name}.fits")
+        except Unusable as error:
+            return error
+
+    for name, found in zip(names, frames_as_done(tried, names), strict=True):
+        if isinstance(found, Measured):
+            yield found
+        else:
+            lost.append(_lost(name, "solve", found))
+
+
+def _write_all(folder: Path, frames: Sequence[Judged]) -> None:
+    """The solved frames, and no others."""
+    solved = [each for each in frames if isinstance(each.solution, Solution)]
+    map_frames(lambda each: write_solved(folder / each.measured.path.name, each), solved)
+    written = {each.measured.path.name for each in solved}
+    for path in folder.glob("*.fits"):
+        if path.name not in written:
+            path.unlink()
 
 
 def _at_home(
@@ -119,8 +118,7 @@ def _at_home(
     result = list(verdicts)
     if not found:
         return result
-    shapes = [(m.file.image.shape[0], m.file.image.shape[1]) for m in measured]
-    away = strays([s.wcs for _, s in found], [shapes[i] for i, _ in found])
+    away = strays([s.wcs for _, s in found], [measured[i].shape for i, _ in found])
     for i in (found[number][0] for number in away):
         reason = (
             f"pointing: more than {MAX_SEPARATION_DEG:g}° from the session's other frames; if it "
@@ -138,65 +136,26 @@ def _centre(m: Measured, solution: Solution | NotSolved) -> circumstances.Positi
     return circumstances.pointing_of(m.frame)
 
 
-def _write(
-    path: Path,
-    m: Measured,
-    solution: Solution,
-    figures: Figures,
-    verdict: Verdict,
-    sky: circumstances.Sky,
-) -> None:
-    header = m.file.header.copy()
-    header.update(solution.wcs.to_header(relax=True))
-    circumstances.describe(header, m.frame, sky)
-    header["ASTRRMS"] = (solution.residual_arcsec, "[arcsec] RMS of the plate solution")
-    header["ASTRNUM"] = (solution.n_matched, "catalogue stars matched")
-    header["FWHM"] = (_finite(figures.fwhm_px), "[px] of unsaturated stars")
-    header["ELONG"] = (_finite(figures.elongation), "major over minor axis of stars")
-    header["BKGLEVEL"] = (figures.background_e, "[e-] median background")
-    header["BKGNOISE"] = (figures.noise_e, "[e-] noise of the background")
-    header["AAWEIGHT"] = (verdict.weight, "worth of the frame; the usual one is 1")
-    header["AAACCEPT"] = (verdict.accepted, "accepted by the quality filter")
-    if verdict.reason:
-        provenance.note(header, f"rejected: {verdict.reason}")
-    for name, keyword, unit, what in _MAGNITUDES:
-        value = getattr(figures, name)
-        if value is not None and np.isfinite(value):
-            header[keyword] = (value, f"[{unit}] {solution.band}, {what}")
-    stamp = provenance.fingerprint(versions.SOLVED, str(header.get(provenance.KEYWORD)))
-    provenance.stamp(header, "solved", stamp)
-    write_image(
-        path,
-        ImageFile(
-            image=m.file.image,
-            header=header,
-            mask=m.file.mask,
-            tables={"STARS": Table.from_pandas(m.stars)},
-        ),
-    )
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
-
-
-def _row(m: Measured, figures: Figures, verdict: Verdict, reason: str) -> dict[str, object]:
-    frame = m.frame
+def _row(each: Judged, usual: Mapping[Equipment, float]) -> dict[str, object]:
+    frame, figures, verdict = each.measured.frame, each.figures, each.verdict
+    usual_mag = usual.get((frame.camera, figures.filter), math.nan)
     return {
-        "frame": m.path.stem,
+        "frame": each.measured.path.stem,
         "camera": frame.camera,
         "gain_e_per_adu": frame.gain_e_per_adu,
         "read_noise_e": frame.read_noise_e,
         "start_utc": frame.start_utc,
         "sensor_temperature_c": frame.sensor_temperature_c,
-        "accepted": verdict.accepted and not reason,
+        "accepted": verdict.accepted and not each.reason,
         "stage": "judge" if figures.solved else "solve",
-        "reason": reason,
+        "reason": each.reason,
         "weight": verdict.weight,
         "transparency": verdict.transparency,
         "transparency_best": verdict.transparency_best,
         "solved": figures.solved,
         **asdict(figures),
+        "transparency_source": transparency(figures.zero_point_mag, usual_mag),
+        **circumstances.columns(frame, each.sky),
     }
 
 
@@ -260,7 +219,7 @@ def _summary(folder: Path, table: pd.DataFrame, measured: Sequence[Measured]) ->
         },
         digest=provenance.fingerprint(table.to_csv(index=False)),
         path=folder,
-        picture_png=pictures.thumbnail(measured[0].file.image) if measured else None,
+        picture_png=pictures.thumbnail(read_image(measured[0].path).image) if measured else None,
         rows=table[[c for c in shown if c in table.columns]] if frames else None,
         judgements=(
             Judgement(
@@ -289,4 +248,4 @@ def read_table(path: Path) -> pd.DataFrame:
 
 def accepted_files(folder: Path) -> list[Path]:
     """The solved frames of a session that passed the filter."""
-    return [p for p in sorted(folder.glob("*.fits")) if fits.getheader(p).get("AAACCEPT")]
+    return [path for path in sorted(folder.glob("*.fits")) if header_value(path, ACCEPTED)]

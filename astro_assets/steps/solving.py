@@ -6,7 +6,7 @@ record of failures. What does not: the attempts themselves (`imaging.solve`, `no
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,8 +52,12 @@ class SessionSolver:
         self._before = _read(self.folder / UNSOLVED)
         self._failed: dict[str, dict[str, str]] = {}
 
-    def solve_all(self, measured: Sequence[Measured]) -> list[Solution | NotSolved]:
+    def solve_all(
+        self, measured: Iterable[Measured], count: int
+    ) -> list[tuple[Measured, Solution | NotSolved]]:
         """Solve the first frame of a pointing; refine its solution for those that follow.
+
+        The ``count`` frames are taken as they come: others may be measured meanwhile.
 
         A frame that all attempts have failed on is not tried again until it, the index files or
         the settings change: it can still be found from another frame's solution.
@@ -64,33 +68,29 @@ class SessionSolver:
         """
         last: Solution | None = None
         no_index: NoSolverIndex | None = None
-        results: list[Solution | NotSolved] = []
+        results: list[tuple[Measured, Solution | NotSolved]] = []
         for number, m in enumerate(measured, start=1):
             try:
                 result = self._solve_one(m, last)
             except NoSolverIndex as error:
                 no_index, result = error, NotSolved(str(error))
-            results.append(result)
+            results.append((m, result))
             if isinstance(result, Solution):
                 last = result
-            self.log(f"{number} of {len(measured)} {m.path.stem}: {_told(result)}")
+            self.log(f"{number} of {count} {m.path.stem}: {_told(result)}")
         write_json(self.folder / UNSOLVED, self._failed)
         if no_index is not None and last is None:
             raise no_index
-        return results if self._gaia is None else self._with_gaia(self._gaia, results, measured)
+        return results if self._gaia is None else self._with_gaia(self._gaia, results)
 
     def _with_gaia(
         self,
         gaia: GaiaMagnitudes,
-        results: list[Solution | NotSolved],
-        measured: Sequence[Measured],
-    ) -> list[Solution | NotSolved]:
+        results: list[tuple[Measured, Solution | NotSolved]],
+    ) -> list[tuple[Measured, Solution | NotSolved]]:
         """All with Gaia's magnitudes, or none: frames are compared with one another."""
-        found = [
-            gaia.applied(s, m) if isinstance(s, Solution) else s
-            for s, m in zip(results, measured, strict=True)
-        ]
-        without = [s for s in found if isinstance(s, Solution) and s.band == INDEX_BAND]
+        found = [(m, gaia.applied(s, m) if isinstance(s, Solution) else s) for m, s in results]
+        without = [s for _, s in found if isinstance(s, Solution) and s.band == INDEX_BAND]
         if not without:
             return found
         self.log(
@@ -100,7 +100,7 @@ class SessionSolver:
         return results
 
     def _solve_one(self, m: Measured, last: Solution | None) -> Solution | NotSolved:
-        shape = (m.file.image.shape[0], m.file.image.shape[1])
+        shape = m.shape
         if last is not None:
             found = self._from_last(m, shape, last)
             if found is not None:
@@ -201,10 +201,9 @@ class SessionSolver:
             for folder in self.solving.index_folders
             for path in sorted(folder.glob("index-*.fits"))
         ]
-        made_from = str(m.file.header.get(provenance.KEYWORD))
         # nova.astrometry.net counts its own failures; a changed setting asks it again.
         return provenance.fingerprint(
-            versions.SOLVED, made_from, str(self.solving.nova), str(m.frame.doubts), *files
+            versions.SOLVED, m.made_from, str(self.solving.nova), str(m.frame.doubts), *files
         )
 
 
