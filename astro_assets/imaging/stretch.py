@@ -1,29 +1,47 @@
 """Electrons into what a screen shows: one stretch for all channels, colour kept.
 
-What belongs here: the tone curve, and the colour of what is too faint to show its own. What does
-not: the mixture of channels (`color`).
+What belongs here: the tone curve of a picture, and eight bits of sixteen. What does not: the loops
+over its pixels (`tone_rows`), the mixture of channels (`color`).
 """
 
 import math
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy.optimize import brentq
+
+from astro_assets.imaging.threads import over_rows
+from astro_assets.imaging.tone_rows import EXPONENTS, PER_OCTAVE, show_rows
 
 SKY_GREY = 0.12
 """Where the sky's level comes to lie between black and white."""
 _BLACK_SIGMA = 2.8
 _SAMPLES = 1_000_000
 _FEW = 20
-_BLANK = 0
-_STRIP_ROWS = 128
 _OWN_COLOR_SIGMA = 4.0
 """A pixel this far above the sky shows half of its own colour and half of its surroundings'."""
 _AROUND_PX = 10
 _LEAST_WEIGHT = 0.1
+
+
+@dataclass(frozen=True)
+class Tone:
+    """How a picture's electrons become grey.
+
+    weights : (3,) float32, what each channel counts in the brightness
+    black_e, sky_e, white_e : levels of the brightness
+    sigma_e : the sky's spread
+    curve : float32, grey of a brightness between black (0) and white (1), at the brightnesses of
+        `tone_rows`
+    """
+
+    weights: NDArray[np.float32]
+    black_e: float
+    sky_e: float
+    white_e: float
+    sigma_e: float
+    curve: NDArray[np.float32]
 
 
 def autostretch(rgb: NDArray[np.float32]) -> NDArray[np.uint16]:
@@ -47,36 +65,45 @@ def autostretch(rgb: NDArray[np.float32]) -> NDArray[np.uint16]:
     -------
     (3, ny, nx) uint16, full range
     """
+    tone = tone_of(rgb)
+    shown = np.empty((*rgb.shape[1:], 3), np.uint16)
+    over_rows(lambda top, bottom: stretch_rows(rgb, tone, top, shown[top:bottom]), rgb.shape[1])
+    return np.ascontiguousarray(np.moveaxis(shown, -1, 0))
+
+
+def tone_of(rgb: NDArray[np.float32]) -> Tone:
+    """The tone curve of a picture, as `autostretch` tells."""
     weights = _weights(rgb)
     black, sky, white, sigma = _levels(rgb, weights)
     softening = _softening((sky - black) / (white - black))
-    picture = np.empty(rgb.shape, np.uint16)
+    return Tone(weights, black, sky, white, sigma, _curve(softening))
 
-    def rows(y0: int) -> None:
-        above = max(0, y0 - _AROUND_PX)
-        strip = rgb[:, above : y0 + _STRIP_ROWS + _AROUND_PX]
-        calmed = _calmed(strip, weights, sky, sigma * _OWN_COLOR_SIGMA, _AROUND_PX)
-        part = slice(y0 - above, y0 - above + _STRIP_ROWS)
-        _stretch(
-            calmed[:, part], weights, black, white, softening, picture[:, y0 : y0 + _STRIP_ROWS]
-        )
 
-    with ThreadPoolExecutor(2, thread_name_prefix="stretch") as pool:
-        list(pool.map(rows, range(0, rgb.shape[1], _STRIP_ROWS)))
-    return picture
+def stretch_rows(rgb: NDArray[np.float32], tone: Tone, top: int, shown: NDArray[np.uint16]) -> None:
+    """Some rows of `autostretch`, from ``top`` on, into ``shown``: (rows, nx, 3)."""
+    show_rows(
+        np.ascontiguousarray(rgb, np.float32), tone.weights, np.float32(tone.sky_e), np.float32(tone.sigma_e * _OWN_COLOR_SIGMA),
+        _AROUND_PX, np.float32(tone.black_e), np.float32(1 / (tone.white_e - tone.black_e)),
+        tone.curve, top, shown,
+    )  # fmt: skip
 
 
 def to_uint8(picture: NDArray[np.uint16]) -> NDArray[np.uint8]:
     """The same picture in 8 bits, rounded."""
-    return ((picture.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    # (v + 128) // 257 of each, without a division and within 16 bits.
+    above = ((picture >> 1) + np.uint16(64)) >> 7
+    return ((picture - above + np.uint16(128)) >> 8).astype(np.uint8)
 
 
 def _weights(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
     """What each channel counts in the brightness: inverse variances, none below a tenth."""
-    step = max(1, rgb[0].size // _SAMPLES)
+    _, ny, nx = rgb.shape
+    rows, columns = np.divmod(
+        np.arange(0, ny * max(nx - 3, 0), max(1, ny * nx // _SAMPLES)), max(nx - 3, 1)
+    )
     noise = np.zeros(3)
     for channel, plane in enumerate(rgb):
-        difference = (plane[:, 3:] - plane[:, :-3]).ravel()[::step]
+        difference = plane[rows, columns + 3] - plane[rows, columns]
         difference = np.abs(difference[np.isfinite(difference)])
         noise[channel] = np.median(difference) if difference.size else 0.0
     if not (noise > 0).all():
@@ -137,93 +164,9 @@ def _softening(sky: float) -> float:
     return math.exp(brentq(miss, low, high)) if miss(low) * miss(high) < 0 else 1e3
 
 
-@njit(cache=True, nogil=True)
-def _calmed(rgb: Any, weights: Any, sky: float, half: float, reach: int) -> Any:
-    """The strip with the colours of its faint pixels taken from the faint ones around."""
-    _, ny, nx = rgb.shape
-    own, sums = _own_colors(rgb, weights, sky, half)
-    _box_along_rows(sums, reach)
-    calmed = np.empty_like(rgb)
-    around = np.zeros((3, nx), np.float32)
-    for y in range(min(reach, ny)):
-        around += sums[y]
-    for y in range(ny):
-        if y + reach < ny:
-            around += sums[y + reach]
-        if y - reach - 1 >= 0:
-            around -= sums[y - reach - 1]
-        for x in range(nx):
-            mean = _brightness(rgb, weights, y, x)
-            red, blue = rgb[0, y, x] - mean, rgb[2, y, x] - mean
-            if around[0, x] > 1:
-                keep = own[y, x]
-                red = keep * red + (1 - keep) * around[1, x] / around[0, x]
-                blue = keep * blue + (1 - keep) * around[2, x] / around[0, x]
-            calmed[0, y, x] = mean + red
-            calmed[1, y, x] = mean - (weights[0] * red + weights[2] * blue) / weights[1]
-            calmed[2, y, x] = mean + blue
-    return calmed
-
-
-@njit(cache=True, nogil=True)
-def _own_colors(rgb: Any, weights: Any, sky: float, half: float) -> Any:
-    """How much of its own colour each pixel shows, and of the rest (ny, 3, nx): weight, weighted
-    red and blue less the mean.
-    """
-    _, ny, nx = rgb.shape
-    own = np.zeros((ny, nx), np.float32)
-    sums = np.zeros((ny, 3, nx), np.float32)
-    for y in range(ny):
-        for x in range(nx):
-            mean = _brightness(rgb, weights, y, x)
-            if not math.isfinite(mean):
-                continue
-            above = max((mean - sky) / half, 0.0)
-            own[y, x] = above * above / (1 + above * above)
-            weight = 1 - own[y, x]
-            sums[y, 0, x] = weight
-            sums[y, 1, x] = weight * (rgb[0, y, x] - mean)
-            sums[y, 2, x] = weight * (rgb[2, y, x] - mean)
-    return own, sums
-
-
-@njit(cache=True, nogil=True)
-def _box_along_rows(sums: Any, reach: int) -> None:
-    """Each value becomes the sum of those within ``reach`` in its row, in place."""
-    ny, planes, nx = sums.shape
-    row = np.empty(nx + 1, np.float64)
-    for y in range(ny):
-        for k in range(planes):
-            row[0] = 0.0
-            for x in range(nx):
-                row[x + 1] = row[x] + sums[y, k, x]
-            for x in range(nx):
-                sums[y, k, x] = row[min(x + reach + 1, nx)] - row[max(x - reach, 0)]
-
-
-@njit(cache=True, nogil=True)
-def _brightness(rgb: Any, weights: Any, y: int, x: int) -> float:
-    return float(weights[0] * rgb[0, y, x] + weights[1] * rgb[1, y, x] + weights[2] * rgb[2, y, x])
-
-
-@njit(cache=True, nogil=True)
-def _stretch(
-    rgb: Any, weights: Any, black: float, white: float, softening: float, picture: Any
-) -> None:
-    top = 1 / math.asinh(1 / softening)
-    scale = 1 / (white - black)
-    for y in range(rgb.shape[1]):
-        for x in range(rgb.shape[2]):
-            r, g, b = rgb[0, y, x] - black, rgb[1, y, x] - black, rgb[2, y, x] - black
-            intensity = (weights[0] * r + weights[1] * g + weights[2] * b) * scale
-            if not intensity > 0:  # NaN too
-                picture[0, y, x] = picture[1, y, x] = picture[2, y, x] = _BLANK
-                continue
-            grey = math.asinh(intensity / softening) * top
-            factor = grey / intensity * scale
-            r, g, b = max(r * factor, 0.0), max(g * factor, 0.0), max(b * factor, 0.0)
-            # 1 at white for the strongest channel, and no change where it is dark.
-            full = 65535 / max(1 + max(r, g, b) - grey, r, g, b)
-            picture[0, y, x] = int(r * full + 0.5)
-            picture[1, y, x] = int(g * full + 0.5)
-            picture[2, y, x] = int(b * full + 0.5)
+def _curve(softening: float) -> NDArray[np.float32]:
+    """Grey of the brightnesses whose bits `tone_rows` looks up."""
+    octave = np.exp2(np.arange(*EXPONENTS, dtype=np.float64))
+    within = 1 + np.arange(PER_OCTAVE) / PER_OCTAVE
+    brightness = (octave[:, None] * within).ravel()
+    return np.asarray(np.arcsinh(brightness / softening) / math.asinh(1 / softening), np.float32)
