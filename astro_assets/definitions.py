@@ -11,6 +11,7 @@ from astro_assets.defs.requests import requests_asset, requests_job, requests_sc
 from astro_assets.defs.sensors import closing_sensor, source_sensor
 from astro_assets.errors import SettingsError
 from astro_assets.settings import PiSource, Settings, load_settings
+from astro_assets.steps import resources
 
 FIRST_GROUP = "start_here"
 
@@ -20,6 +21,7 @@ def build_defs(settings: Settings, watch: Watch | None = None) -> dg.Definitions
 
     watch : shows how far a download is, where there is a terminal
     """
+    resources.use(settings.resources)
     closing = closing_jobs()
     lanes = {source: lane_jobs(source) for source in settings.active_sources}
     asking = {source: requests_job(source) for source in takers(settings)}

@@ -4,7 +4,7 @@ Read once, at the edge, and handed down. What does not belong here: what the set
 """
 
 from astro_assets.settings.grids import GridWish
-from astro_assets.settings.models import Limits, Settings, Site, Solving, Watch
+from astro_assets.settings.models import Limits, Resources, Settings, Site, Solving, Watch
 from astro_assets.settings.online import GaiaArchive, Nova
 from astro_assets.settings.reading import (
     DEFAULT_FILE,
@@ -41,6 +41,7 @@ __all__ = [
     "OftenOff",
     "PiSource",
     "PlannedTarget",
+    "Resources",
     "Secrets",
     "SeestarSource",
     "Settings",

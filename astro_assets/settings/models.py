@@ -74,6 +74,13 @@ class Solving(Strict):
     gaia: GaiaArchive | None = None
 
 
+class Resources(Strict):
+    """How much of the machine one run may take; all cores and half of the memory where not said."""
+
+    cores: int | None = Field(default=None, ge=1)
+    memory_gb: float | None = Field(default=None, ge=0.5)
+
+
 class Settings(BaseModel):
     """Everything in `observatory.toml`. Sources that could not be read are in ``problems``."""
 
@@ -85,6 +92,7 @@ class Settings(BaseModel):
     watch: Watch = Watch()
     limits: Limits = Limits()
     solving: Solving = Solving()
+    resources: Resources = Resources()
     grids: tuple[GridWish, ...] = ()
     sources: tuple[SourceSettings, ...] = ()
     problems: tuple[SettingsError, ...] = ()
@@ -119,5 +127,6 @@ class FileContent(Strict):
     watch: Watch = Watch()
     limits: Limits = Limits()
     solving: Solving = Solving()
+    resources: Resources = Resources()
     grids: tuple[GridWish, ...] = ()
     sources: list[dict[str, object]] = Field(default_factory=list)

@@ -56,6 +56,7 @@ def load_settings(file: Path | None = None) -> Settings:
         solving=outer.solving.model_copy(
             update={"index_folders": tuple(here / f for f in outer.solving.index_folders)}
         ),
+        resources=outer.resources,
         grids=tuple(
             grid.model_copy(update={"like": here / grid.like}) if grid.like else grid
             for grid in outer.grids

@@ -30,11 +30,15 @@ from astro_assets.steps.matching import Masters, Matched, masters
 from astro_assets.steps.overscan import without_overscan
 from astro_assets.steps.pool import map_frames
 from astro_assets.steps.recipe import Recipe
+from astro_assets.steps.resources import largest
 from astro_assets.steps.setup import Setup, setup_of
 from astro_assets.steps.summary import Judgement, Summary
 from astro_assets.store import ImageFile, Store, read_image, whole_file, write_image
 
 __all__ = ["LEDGER", "Outcome", "calibrate_session"]
+
+_NEED = 14
+"""memory for one frame, in sizes of its file: 16-bit counts become images of 32-bit numbers"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,8 @@ def calibrate_session(
     night = date.fromisoformat(session[:10])
     inputs = made_with.session_inputs(Masters(masters(store, source)), session, recipe, gain)
     lane = _Lane(folder, inputs.masters, night, recipe, gain)
-    results = map_frames(lane.calibrate_one, raws)
+    need_bytes = _NEED * largest(raw.path for raw in raws)
+    results = map_frames(lane.calibrate_one, raws, need_bytes)
     outcomes = [outcome for outcome, _ in results]
     _forget_others(folder, {outcome.frame for outcome in outcomes if not outcome.reason})
     setups = [setup for _, setup in results if setup is not None]

@@ -19,6 +19,7 @@ from astro_assets.steps import calibrate, circumstances, pictures, provenance
 from astro_assets.steps.inputs import quarantined
 from astro_assets.steps.measure import Measured, compared, figures_of, measure
 from astro_assets.steps.pool import frames_as_done, map_frames
+from astro_assets.steps.resources import largest
 from astro_assets.steps.solved_file import ACCEPTED, Judged, write_solved
 from astro_assets.steps.solving import SessionSolver
 from astro_assets.steps.summary import Judgement, Summary
@@ -28,6 +29,8 @@ from astro_assets.store import Store, read_image, whole_file
 TABLE = "frames.parquet"
 GOOD_RESIDUAL_PX = 0.8
 GOOD_SOLVED_FRACTION = 0.8
+_NEED = 5
+"""memory to measure one frame, in sizes of its file"""
 
 Log = Callable[[str], None]
 
@@ -91,7 +94,8 @@ def _measured(
         except Unusable as error:
             return error
 
-    for name, found in zip(names, frames_as_done(tried, names), strict=True):
+    need_bytes = _NEED * largest(calibrated / f"{name}.fits" for name in names)
+    for name, found in zip(names, frames_as_done(tried, names, need_bytes), strict=True):
         if isinstance(found, Measured):
             yield found
         else:
