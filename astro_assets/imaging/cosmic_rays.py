@@ -6,19 +6,19 @@ What does not: the pixel loops (`la_cosmic`), rejection among several frames (`c
 """
 
 import math
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from astro_assets.imaging.bayer import colour_planes
+from astro_assets.imaging.candidates import candidates, state_of
 from astro_assets.imaging.la_cosmic import Limits, search
 from astro_assets.imaging.mask import UNUSABLE, MaskBit
-from astro_assets.imaging.repair import interpolate_bad
-from astro_assets.imaging.seeing import quick_fwhm_px
-from astro_assets.imaging.tiles import surroundings
+from astro_assets.imaging.repair import INTERPOLATED, fill, places_to_repair
+from astro_assets.imaging.seeing import SNR, quick_fwhm_px
+from astro_assets.imaging.threads import over_rows
+from astro_assets.imaging.tiles import Usual, usual
 
+_UNUSABLE = (UNUSABLE & ~MaskBit.SATURATED).value
 _TYPICAL_FWHM_PX = 2.5
 _SIGMA = 4.5
 _BESIDE = 0.3
@@ -61,30 +61,90 @@ def cosmic_rays(
     ------
     ValueError : the image and its mask differ in size
     """
-    whole, _ = interpolate_bad(image_e, mask, bayer=bayer)
-    known = (mask & np.uint8(UNUSABLE & ~MaskBit.SATURATED)) != 0
-    saturated = (mask & MaskBit.SATURATED) != 0
-    if saturation_e is not None:
-        saturated |= image_e >= saturation_e
-    known |= _around(saturated)
-    level = np.empty(image_e.shape, np.float32)
-    spread = np.empty(image_e.shape, np.float32)
-    split = colour_planes if bayer else _one_plane
-    for plane, plane_level, plane_spread in zip(
-        *(split(plane) for plane in (whole, level, spread)), strict=True
-    ):
-        plane_level[...], plane_spread[...] = surroundings(plane)
-    variance = np.maximum(spread**2, np.float32(read_noise_e**2))
+    own, bits = np.array(image_e, np.float32, order="C"), np.array(mask, np.uint8, order="C")
+    places = places_to_repair(bits)
+    hits = _hits(own, bits, places, read_noise_e, saturation_e, fwhm_px, bayer)
+    found = np.zeros(own.shape, np.bool_)
+    found.ravel()[hits] = True
+    return found
+
+
+def remove_rays(
+    image_e: NDArray[np.float32],
+    mask: NDArray[np.uint8],
+    *,
+    read_noise_e: float,
+    saturation_e: float | None,
+    bayer: bool = False,
+) -> int:
+    """What `cosmic_rays` and `interpolate_bad` after it do, in place: no plane is copied.
+
+    Rays get their bit in the mask; they and all that is unusable get their neighbours' value.
+
+    Parameters
+    ----------
+    image_e, mask : (ny, nx) float32 and uint8, C-contiguous; they are changed
+    read_noise_e, saturation_e, bayer : as for `cosmic_rays`
+
+    Returns
+    -------
+    the number of pixels that rays have hit
+
+    Raises
+    ------
+    ValueError : the image and its mask differ in size
+    """
+    places = places_to_repair(mask)
+    hits = _hits(image_e, mask, places, read_noise_e, saturation_e, None, bayer)
+    mask.ravel()[hits] |= np.uint8(MaskBit.COSMIC_RAY)
+    fill(image_e, mask, np.concatenate([places, hits]), 2 if bayer else 1, INTERPOLATED)
+    return len(hits)
+
+
+def _hits(
+    image: NDArray[np.float32],
+    mask: NDArray[np.uint8],
+    places: NDArray[np.int64],
+    read_noise_e: float,
+    saturation_e: float | None,
+    fwhm_px: float | None,
+    bayer: bool,
+) -> NDArray[np.int64]:
+    """Where rays have hit; ``image`` is mended at ``places`` for the search, then put back."""
+    if image.shape != mask.shape:
+        raise ValueError(f"the image is {image.shape} and its mask {mask.shape}")
+    stride, noise = 2 if bayer else 1, np.float32(read_noise_e)
+    state = np.empty(mask.shape, np.uint8)
+    full = np.float32(np.inf if saturation_e is None else saturation_e)
+    state_of(image, mask, _UNUSABLE, MaskBit.SATURATED.value, full, state)
+    before = image.ravel()[places]
+    fill(image, mask, places, stride, np.uint8(0))
+    background = usual(image, stride)
+    steep, bright = _candidates(image, background, noise)
     if fwhm_px is None:
-        fwhm_px = quick_fwhm_px(whole - level, variance, known, bayer=bayer) or _TYPICAL_FWHM_PX
-    return np.asarray(search(whole, level, variance, known, _limits(fwhm_px, bayer), _ROUNDS))
+        fwhm_px = quick_fwhm_px(image, background, read_noise_e, state, bright, bayer=bayer)
+    limits = limits_for(fwhm_px or _TYPICAL_FWHM_PX, bayer)
+    hits = search(image, state, background, noise * noise, steep, limits, _ROUNDS)
+    image.ravel()[places] = before
+    return np.asarray(hits, np.int64)
 
 
-def _one_plane(image: NDArray[Any]) -> tuple[NDArray[Any], ...]:
-    return (image,)
+def _candidates(
+    image: NDArray[np.float32], background: Usual, noise: np.float32
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Of the whole frame, in order."""
+    parts = {}
+
+    def rows(top: int, bottom: int) -> None:
+        parts[top] = candidates(image, background, noise, _SIGMA, SNR, top, bottom)
+
+    over_rows(rows, image.shape[0])
+    steep, bright = (np.concatenate([parts[top][i] for top in sorted(parts)]) for i in (0, 1))
+    return steep, bright
 
 
-def _limits(fwhm_px: float, bayer: bool) -> Limits:
+def limits_for(fwhm_px: float, bayer: bool) -> Limits:
+    """When a pixel is a ray, in a frame whose stars are so wide."""
     contrast = _CONTRAST
     # Wide stars are flat, so that little is needed to tell them; rays side by side must not pass.
     steepness = min(max(0.5 + 0.2 * (fwhm_px - _TYPICAL_FWHM_PX), 0.4), 0.7)
@@ -102,9 +162,3 @@ def _limits(fwhm_px: float, bayer: bool) -> Limits:
         steepness=steepness * next_pixel,
         stride=2 if bayer else 1,
     )
-
-
-def _around(saturated: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Saturated areas (single saturated pixels may be rays) and what is next to them."""
-    areas = ndimage.binary_opening(saturated, np.ones((2, 2), bool))
-    return np.asarray(ndimage.binary_dilation(areas, np.ones((5, 5), bool)))

@@ -1,10 +1,10 @@
 """The kernel of the search for cosmic rays: L.A.Cosmic (van Dokkum 2001), computed sparsely.
 
-What belongs here: the pixel loops. What does not: parameters and what goes in (`cosmic_rays`).
+What belongs here: the judgement of single pixels, exact. What does not: parameters and what goes in
+(`cosmic_rays`), which pixels may be rays at all (`candidates`).
 
-The Laplacian is cheap and taken everywhere. Medians are exact, and taken only where the Laplacian
-over a lower bound of the noise says that they may matter: under a hundredth of the pixels. A
-``stride`` of 2 keeps to one colour of a 2 × 2 matrix.
+Medians are taken only where the Laplacian over a lower bound of the noise says that they may
+matter: under a hundredth of the pixels. A ``stride`` of 2 keeps to one colour of a 2 × 2 matrix.
 """
 
 import math
@@ -12,6 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
+
+from astro_assets.imaging.tiles import Usual, level_at, spread_at
+
+_SQUARE = 25
 
 
 class Limits(NamedTuple):
@@ -31,96 +35,140 @@ class Limits(NamedTuple):
     stride: int
 
 
+FREE, KNOWN, FOUND, LISTED = 0, 1, 2, 4
+"""of a pixel: may be a ray; is left out; is one; is on the list to look at"""
+
+
 @njit(cache=True, nogil=True)
 def search(
-    image: Any, level: Any, variance: Any, known: Any, limits: Limits, max_rounds: int
+    image: Any, state: Any, usual: Usual, floor: Any, places: Any, limits: Limits, rounds: int
 ) -> Any:
-    """(ny, nx) bool. ``image`` (ny, nx) float32 is changed: what is found is smoothed over.
+    """Where rays are: indices into the flattened image.
 
-    ``level`` and ``variance`` (ny, nx) are those of the background, ``known`` (ny, nx) bool is
-    left out.
+    Parameters
+    ----------
+    image : (ny, nx) float32; what is found is smoothed over for the next round, and put back
+    state : (ny, nx) uint8, KNOWN or FREE; what is found becomes FOUND
+    usual : of the background
+    floor : float32, least variance of the background
+    places : where a ray may be by `candidates.candidates`
+    rounds : most of them; each looks only around what the one before has found
     """
-    ny, nx = image.shape
-    found = np.zeros((ny, nx), np.bool_)
-    look = np.ones((ny, nx), np.bool_)
-    for _ in range(max_rounds):
-        new = _round(image, level, variance, known, found, look, limits)
+    nx = image.shape[1]
+    around = np.empty(_SQUARE, np.float64)
+    found = [np.int64(0) for _ in range(0)]
+    before = [np.float32(0) for _ in range(0)]
+    for _ in range(rounds):
+        new = _round(image, state, usual, floor, places, limits, around)
         if len(new) == 0:
             break
-        look[:] = False
-        for y, x in new:
-            image[y, x] = _clean_value(image, known, found, y, x, limits.stride)
-        for y, x in new:
-            _mark_around(look, y, x, 2 * limits.stride)
-    return found
+        for place in new:
+            found.append(place)
+            before.append(image[place // nx, place % nx])
+        for place in new:
+            y, x = place // nx, place % nx
+            image[y, x] = _clean_value(image, state, y, x, limits.stride, around)
+        places = _near(state, new, 2 * limits.stride)
+    for k in range(len(found)):
+        image[found[k] // nx, found[k] % nx] = before[k]
+    return np.array(found)
+
+
+@njit(cache=True, nogil=True)
+def _near(state: Any, new: Any, reach: int) -> Any:
+    """The free pixels around those that are new, each once."""
+    ny, nx = state.shape
+    near = [np.int64(0) for _ in range(0)]
+    for place in new:
+        y, x = place // nx, place % nx
+        for v in range(max(0, y - reach), min(ny, y + reach + 1)):
+            for u in range(max(0, x - reach), min(nx, x + reach + 1)):
+                if state[v, u] == FREE:
+                    state[v, u] = LISTED
+                    near.append(np.int64(v * nx + u))
+    for place in near:
+        state[place // nx, place % nx] = FREE
+    return np.array(near)
 
 
 @njit(cache=True, nogil=True)
 def _round(
-    image: Any, level: Any, variance: Any, known: Any, found: Any, look: Any, limits: Limits
+    image: Any, state: Any, usual: Usual, floor: Any, places: Any, limits: Limits, around: Any
 ) -> Any:
-    """One search over the pixels to look at; fills ``found`` and returns the new ones."""
-    ny, nx = image.shape
-    new = [(0, 0) for _ in range(0)]
-    for y in range(ny):
-        for x in range(nx):
-            if not look[y, x] or known[y, x] or found[y, x]:
-                continue
-            laplacian = _laplacian(image, y, x, limits.stride)
-            if laplacian <= 2 * limits.significance * math.sqrt(variance[y, x]):
-                continue
-            if _is_ray(image, level, variance, y, x, laplacian, limits):
-                new.append((y, x))
-    for y, x in new:
-        found[y, x] = True
+    """One search over the places to look at; marks and returns the new ones."""
+    nx = image.shape[1]
+    new = [np.int64(0) for _ in range(0)]
+    for place in places:
+        y, x = place // nx, place % nx
+        if state[y, x] != FREE:
+            continue
+        laplacian = _laplacian(image, y, x, limits.stride)
+        if laplacian <= 2 * limits.significance * math.sqrt(_variance(usual, floor, y, x)):
+            continue
+        if _is_ray(image, usual, floor, y, x, laplacian, limits, around):
+            new.append(place)
+    for place in new:
+        state[place // nx, place % nx] = FOUND
     for threshold in (limits.significance, limits.beside):
-        _grow(image, level, variance, known, found, new, threshold, limits)
+        _grow(image, state, usual, floor, new, threshold, limits, around)
     return new
 
 
 @njit(cache=True, nogil=True)
 def _is_ray(
-    image: Any, level: Any, variance: Any, y: int, x: int, laplacian: float, limits: Limits
+    image: Any,
+    usual: Usual,
+    floor: Any,
+    y: int,
+    x: int,
+    laplacian: float,
+    limits: Limits,
+    around: Any,
 ) -> bool:
-    noise = _noise(image, level, variance, y, x, limits.stride)
-    significance = _significance(image, y, x, laplacian, noise, limits.stride)
+    if _like_a_star(image, usual, floor, y, x, limits.steepness):
+        return False
+    noise = _noise(image, usual, floor, y, x, limits.stride, around)
+    significance = _significance(image, y, x, laplacian, noise, limits.stride, around)
     if significance <= limits.significance:
         return False
-    fine = max(_fine_structure(image, y, x, limits.stride) / noise, 0.01)
-    if significance <= limits.contrast * fine:
-        return False
-    return not _like_a_star(image, level, variance, y, x, limits.steepness)
+    fine = max(_fine_structure(image, y, x, limits.stride, around) / noise, 0.01)
+    return significance > limits.contrast * fine
 
 
 @njit(cache=True, nogil=True)
 def _grow(
     image: Any,
-    level: Any,
-    variance: Any,
-    known: Any,
-    found: Any,
+    state: Any,
+    usual: Usual,
+    floor: Any,
     new: Any,
     threshold: float,
     limits: Limits,
+    around: Any,
 ) -> None:
     """What is next to a new pixel, of whatever colour, and passes the threshold joins in."""
     ny, nx = image.shape
-    for k in range(len(new)):
-        y, x = new[k]
+    for k in range(len(new)):  # without those that join in
+        y, x = new[k] // nx, new[k] % nx
         for v in range(max(0, y - 1), min(ny, y + 2)):
             for u in range(max(0, x - 1), min(nx, x + 2)):
-                if found[v, u] or known[v, u]:
+                if state[v, u] != FREE:
                     continue
                 laplacian = _laplacian(image, v, u, limits.stride)
-                if laplacian <= 2 * threshold * math.sqrt(variance[v, u]):
+                if laplacian <= 2 * threshold * math.sqrt(_variance(usual, floor, v, u)):
                     continue
-                noise = _noise(image, level, variance, v, u, limits.stride)
-                significance = _significance(image, v, u, laplacian, noise, limits.stride)
-                if significance > threshold and not _like_a_star(
-                    image, level, variance, v, u, limits.steepness
-                ):
-                    found[v, u] = True
-                    new.append((v, u))
+                if _like_a_star(image, usual, floor, v, u, limits.steepness):
+                    continue
+                noise = _noise(image, usual, floor, v, u, limits.stride, around)
+                if _significance(image, v, u, laplacian, noise, limits.stride, around) > threshold:
+                    state[v, u] = FOUND
+                    new.append(np.int64(v * nx + u))
+
+
+@njit(cache=True, nogil=True)
+def _variance(usual: Usual, floor: Any, y: int, x: int) -> Any:
+    spread = spread_at(usual, y, x)
+    return max(spread * spread, floor)
 
 
 @njit(cache=True, nogil=True)
@@ -138,17 +186,18 @@ def _laplacian(image: Any, y: int, x: int, stride: int) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _noise(image: Any, level: Any, variance: Any, y: int, x: int, stride: int) -> float:
+def _noise(image: Any, usual: Usual, floor: Any, y: int, x: int, stride: int, around: Any) -> float:
     """Noise of a pixel by the light that the median of the 5 × 5 around it shows."""
-    light = max(_median(image, y, x, 2, stride) - level[y, x], 0.0)
-    return float(math.sqrt(variance[y, x] + light))
+    light = max(_median(image, y, x, 2, stride, around) - level_at(usual, y, x), 0.0)
+    return float(math.sqrt(_variance(usual, floor, y, x) + light))
 
 
 @njit(cache=True, nogil=True)
-def _significance(image: Any, y: int, x: int, laplacian: float, noise: float, stride: int) -> float:
+def _significance(
+    image: Any, y: int, x: int, laplacian: float, noise: float, stride: int, around: Any
+) -> float:
     """The Laplacian above its median in the 5 × 5 around, which takes extended objects out."""
     ny, nx = image.shape
-    around = np.empty(25, np.float64)
     n = 0
     for j in range(-2, 3):
         for i in range(-2, 3):
@@ -160,59 +209,54 @@ def _significance(image: Any, y: int, x: int, laplacian: float, noise: float, st
 
 
 @njit(cache=True, nogil=True)
-def _fine_structure(image: Any, y: int, x: int, stride: int) -> float:
+def _fine_structure(image: Any, y: int, x: int, stride: int, around: Any) -> float:
     """Median of 3 × 3, less the median of such medians in the 7 × 7 around."""
     ny, nx = image.shape
-    around = np.empty(49, np.float64)
+    medians = np.empty(49, np.float64)
     n = 0
     for j in range(-3, 4):
         for i in range(-3, 4):
             v, u = y + j * stride, x + i * stride
             if 0 <= v < ny and 0 <= u < nx:
-                around[n] = _median(image, v, u, 1, stride)
+                medians[n] = _median(image, v, u, 1, stride, around)
                 n += 1
-    return float(_median(image, y, x, 1, stride) - _middle(around, n))
+    return float(_median(image, y, x, 1, stride, around) - _middle(medians, n))
 
 
 @njit(cache=True, nogil=True)
-def _like_a_star(image: Any, level: Any, variance: Any, y: int, x: int, steepness: float) -> bool:
+def _like_a_star(image: Any, usual: Usual, floor: Any, y: int, x: int, steepness: float) -> bool:
     """Three of the four neighbours, of whatever colour, hold what a star would have put there."""
     ny, nx = image.shape
-    least = max(steepness * (image[y, x] - level[y, x]), 3 * math.sqrt(variance[y, x]))
+    least = max(
+        steepness * (image[y, x] - level_at(usual, y, x)),
+        3 * math.sqrt(_variance(usual, floor, y, x)),
+    )
     lit = 0
     for j, i in ((-1, 0), (1, 0), (0, -1), (0, 1)):
         v, u = y + j, x + i
         if 0 <= v < ny and 0 <= u < nx:
-            lit += image[v, u] - level[v, u] > least
+            lit += image[v, u] - level_at(usual, v, u) > least
     return lit >= 3
 
 
 @njit(cache=True, nogil=True)
-def _clean_value(image: Any, known: Any, found: Any, y: int, x: int, stride: int) -> float:
+def _clean_value(image: Any, state: Any, y: int, x: int, stride: int, around: Any) -> float:
     """Median of the pixels of the 5 × 5 around that are neither known nor found; or unchanged."""
     ny, nx = image.shape
-    around = np.empty(25, np.float64)
     n = 0
     for j in range(-2, 3):
         for i in range(-2, 3):
             v, u = y + j * stride, x + i * stride
-            if 0 <= v < ny and 0 <= u < nx and not (known[v, u] or found[v, u]):
+            if 0 <= v < ny and 0 <= u < nx and state[v, u] == FREE:
                 around[n] = image[v, u]
                 n += 1
     return _middle(around, n) if n else float(image[y, x])
 
 
 @njit(cache=True, nogil=True)
-def _mark_around(look: Any, y: int, x: int, reach: int) -> None:
-    top, left = max(0, y - reach), max(0, x - reach)
-    look[top : y + reach + 1, left : x + reach + 1] = True
-
-
-@njit(cache=True, nogil=True)
-def _median(image: Any, y: int, x: int, reach: int, stride: int) -> float:
+def _median(image: Any, y: int, x: int, reach: int, stride: int, around: Any) -> float:
     """Median of a square of one colour; at the edge, of what there is of it."""
     ny, nx = image.shape
-    around = np.empty(25, np.float64)
     n = 0
     for j in range(-reach, reach + 1):
         for i in range(-reach, reach + 1):

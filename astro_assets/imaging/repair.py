@@ -14,10 +14,11 @@ from astro_assets.imaging.mask import UNUSABLE, MaskBit
 
 _TO_REPAIR = np.uint8(UNUSABLE & ~MaskBit.SATURATED)
 _NO_SOURCE = np.uint8(UNUSABLE)
-_INTERPOLATED = np.uint8(MaskBit.INTERPOLATED)
+INTERPOLATED = np.uint8(MaskBit.INTERPOLATED)
 
 _REACH = 5
 """Farthest neighbour, in pixels of one colour: groups up to twice as wide are filled."""
+_WORD = 8
 _ENOUGH = 3
 """Usable neighbours that end the search outwards."""
 
@@ -40,21 +41,52 @@ def interpolate_bad(
     """
     if image.shape != mask.shape:
         raise ValueError(f"the image is {image.shape} and its mask {mask.shape}")
-    filled, bits = image.copy(), mask.copy()
-    ys, xs = np.nonzero(mask & _TO_REPAIR)
-    _fill(image, mask, ys, xs, 2 if bayer else 1, filled, bits)
+    filled, bits = np.array(image, np.float32, order="C"), mask.copy(order="C")
+    fill(filled, bits, places_to_repair(bits), 2 if bayer else 1, INTERPOLATED)
     return filled, bits
 
 
+def places_to_repair(mask: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Where `interpolate_bad` would fill: indices into the flattened mask, in order."""
+    return np.asarray(_places(np.ascontiguousarray(mask).reshape(-1), _TO_REPAIR))
+
+
 @njit(cache=True, nogil=True)
-def _fill(image: Any, mask: Any, ys: Any, xs: Any, stride: int, filled: Any, bits: Any) -> None:
-    for k in range(len(ys)):
+def fill(image: Any, mask: Any, places: Any, stride: int, filled: Any) -> None:
+    """What `interpolate_bad` does, in place; what is filled gets the bit ``filled``.
+
+    The order of the places does not matter, for no pixel that is filled serves another.
+    """
+    nx = image.shape[1]
+    for place in places:
+        y, x = place // nx, place % nx
         for reach in range(1, _REACH + 1):
-            found, value = _neighbours(image, mask, ys[k], xs[k], stride, reach)
+            found, value = _neighbours(image, mask, y, x, stride, reach)
             if found >= _ENOUGH:
-                filled[ys[k], xs[k]] = value
-                bits[ys[k], xs[k]] |= _INTERPOLATED
+                image[y, x] = value
+                mask[y, x] |= filled
                 break
+
+
+@njit(cache=True, nogil=True)
+def _places(mask: Any, bits: Any) -> Any:
+    """``mask`` flat and contiguous; most of it is 0, and is passed over eight pixels at a time."""
+    whole = len(mask) // _WORD
+    words = mask[: whole * _WORD].view(np.uint64)
+    pattern = np.uint64(bits) * np.uint64(0x0101010101010101)
+    places = [np.int64(0) for _ in range(0)]
+    for w in range(whole):
+        if words[w] & pattern:
+            _append(mask, bits, w * _WORD, (w + 1) * _WORD, places)
+    _append(mask, bits, whole * _WORD, len(mask), places)
+    return np.array(places)
+
+
+@njit(cache=True, nogil=True)
+def _append(mask: Any, bits: Any, first: int, last: int, places: Any) -> None:
+    for place in range(first, last):
+        if mask[place] & bits:
+            places.append(np.int64(place))
 
 
 @njit(cache=True, nogil=True)

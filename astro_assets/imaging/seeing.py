@@ -5,12 +5,17 @@ What belongs here: one figure for the search of cosmic rays. What does not: the 
 """
 
 import math
+from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
-from scipy import ndimage
 
-_SNR = 20.0
+from astro_assets.imaging.tiles import Usual, level_at, spread_at
+
+SNR = 20.0
+"""of a bright pixel"""
+_REACH = 2
 _LIT_SIGMA = 3.0
 _ENOUGH = 8
 _NARROWEST_PX, _WIDEST_PX = 1.2, 12.0
@@ -21,9 +26,11 @@ _ACROSS = ((-1, -1), (-1, 1), (1, -1), (1, 1))
 
 
 def quick_fwhm_px(
-    above: NDArray[np.float32],
-    variance: NDArray[np.float32],
-    hidden: NDArray[np.bool_],
+    image: NDArray[np.float32],
+    usual: Usual,
+    noise_e: float,
+    state: NDArray[np.uint8],
+    bright: NDArray[np.int64],
     *,
     bayer: bool = False,
 ) -> float | None:
@@ -36,23 +43,53 @@ def quick_fwhm_px(
 
     Parameters
     ----------
-    above : (ny, nx) float32, electrons above the sky
-    variance : (ny, nx) float32, of the sky
-    hidden : (ny, nx) bool, pixels not to look at
+    image : (ny, nx) float32, electrons
+    usual : of the sky
+    noise_e : the sky's is no less
+    state : (ny, nx) uint8, not zero for pixels not to look at
+    bright : indices into the flattened image, all those among them that are above `SNR`
     """
-    light = np.where(hidden, np.float32(0), above)
-    sigma = np.sqrt(variance)
-    peak = (light > _SNR * sigma) & (light == ndimage.maximum_filter(light, 5))
-    peak &= ~ndimage.maximum_filter(hidden, 5)
-    peak[:1] = peak[-1:] = peak[:, :1] = peak[:, -1:] = False
-    ys, xs = np.nonzero(peak)
-    steps, distance2 = (_ACROSS, 2) if bayer else (_BESIDE, 1)
-    around = np.stack([light[ys + j, xs + i] for j, i in steps]) if len(ys) else np.zeros((4, 0))
-    lit = (around > _LIT_SIGMA * sigma[ys, xs]).all(axis=0)
-    falls = -np.log(around[:, lit] / light[ys, xs][lit]).mean(axis=0)
+    places = np.asarray(bright, np.int64)
+    falls = np.asarray(_falls(image, usual, np.float32(noise_e), state, places, bayer))
     if len(falls) < _ENOUGH:
         return None
     fall = max(float(np.median(falls)), 1e-3)
-    seen2 = 4 * math.log(2) * distance2 / fall
+    seen2 = 4 * math.log(2) * (2 if bayer else 1) / fall
     fwhm_px = math.sqrt(max(seen2 - _OF_THE_PIXEL, 0))
     return min(max(fwhm_px, _NARROWEST_PX), _WIDEST_PX)
+
+
+@njit(cache=True, nogil=True)
+def _falls(image: Any, usual: Usual, noise: Any, state: Any, places: Any, bayer: bool) -> Any:
+    """How far the light falls off, as a logarithm, around each of the places that is a peak."""
+    ny, nx = image.shape
+    falls = [0.0 for _ in range(0)]
+    for place in places:
+        y, x = place // nx, place % nx
+        if not (0 < y < ny - 1 and 0 < x < nx - 1):
+            continue
+        light = image[y, x] - level_at(usual, y, x)
+        sigma = max(spread_at(usual, y, x), noise)
+        if light <= SNR * sigma or not _is_peak(image, usual, state, y, x, light):
+            continue
+        total, lit = 0.0, True
+        for step in range(4):
+            j, i = (_ACROSS if bayer else _BESIDE)[step]
+            there = image[y + j, x + i] - level_at(usual, y + j, x + i)
+            lit = lit and there > _LIT_SIGMA * sigma
+            if lit:
+                total -= math.log(there / light)
+        if lit:
+            falls.append(total / 4)
+    return np.array(falls)
+
+
+@njit(cache=True, nogil=True)
+def _is_peak(image: Any, usual: Usual, state: Any, y: int, x: int, light: float) -> bool:
+    """No pixel of the 5 × 5 around is brighter, or hidden."""
+    ny, nx = image.shape
+    for v in range(max(0, y - _REACH), min(ny, y + _REACH + 1)):
+        for u in range(max(0, x - _REACH), min(nx, x + _REACH + 1)):
+            if state[v, u] != 0 or image[v, u] - level_at(usual, v, u) > light:
+                return False
+    return True

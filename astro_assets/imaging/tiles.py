@@ -5,23 +5,59 @@ and frames. What does not: the sky under stars (`background`).
 """
 
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from astro_assets.imaging.median import median
 from astro_assets.imaging.threads import over_rows
 
-_TILE = 32
+TILE = 32
 _TINY = np.float32(1e-6)
+
+
+class Usual(NamedTuple):
+    """Level and spread of an image's tiles, for kernels that need them at some pixels only.
+
+    An image of a colour matrix has four sets of tiles, one for each pixel (y, x) of a cell, in the
+    order of `bayer.colour_planes`; other images have one.
+
+    level, spread : (1 or 4, rows, columns) float32; planes of fewer tiles use the first ones
+    rows, columns : (1 or 4,) tiles of each plane
+    least : (1 or 4,) float32, no spread of the plane is smaller
+    stride : 2 for a colour matrix, else 1
+    """
+
+    level: NDArray[np.float32]
+    spread: NDArray[np.float32]
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    least: NDArray[np.float32]
+    stride: int
+
+
+def usual(image: NDArray[np.float32], stride: int) -> Usual:
+    """The tiles of an image, (ny, nx) float32; what `surroundings` interpolates.
+
+    stride : 2 for the four colours of a matrix on their own, else 1
+    """
+    corners = [(y, x) for y in range(stride) for x in range(stride)]
+    planes = [_tiles(image[y::stride, x::stride]) for y, x in corners]
+    rows, columns = (np.array([level.shape[axis] for level, _ in planes]) for axis in (0, 1))
+    nodes = np.zeros((2, len(planes), rows.max(), columns.max()), np.float32)
+    for number, both in enumerate(planes):
+        nodes[:, number, : rows[number], : columns[number]] = both
+    least = np.array([spread.min(initial=np.inf) for _, spread in planes], np.float32)
+    return Usual(nodes[0], nodes[1], rows, columns, least, stride)
 
 
 def surroundings(image: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Level and standard deviation around each pixel, both (ny, nx) float32.
 
-    Medians and MADs of tiles of `_TILE` pixels, with the median of each 3 × 3 tiles taken, and
+    Medians and MADs of tiles of `TILE` pixels, with the median of each 3 × 3 tiles taken, and
     interpolated linearly.
 
     Parameters
@@ -30,12 +66,7 @@ def surroundings(image: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.f
     """
     ny, nx = image.shape
     pixels = image if image.dtype == np.float32 else np.asarray(image, np.float32)
-    rows, columns = -(-ny // _TILE), -(-nx // _TILE)
-    level, spread = np.empty((rows, columns), np.float32), np.empty((rows, columns), np.float32)
-    over_rows(partial(_usual, pixels, _TILE, level, spread), rows)
-    # A tile that a defect fills must not vouch for itself.
-    level = ndimage.median_filter(level, size=3, mode="nearest")
-    spread = ndimage.median_filter(spread, size=3, mode="nearest")
+    level, spread = _tiles(pixels)
     return _spread_out(level, ny, nx), np.maximum(_spread_out(spread, ny, nx), spread.min())
 
 
@@ -65,7 +96,7 @@ def without_vignetting(flat: NDArray[np.float32]) -> NDArray[np.float32]:
     supports.
     """
     ny, nx = flat.shape
-    side = max(min(_TILE, ny // 8, nx // 8), 1)
+    side = max(min(TILE, ny // 8, nx // 8), 1)
     rows, columns = ny // side, nx // side
     medians = np.empty((rows, columns), np.float32)
     over_rows(partial(_usual, flat, side, medians, np.empty_like(medians)), rows)
@@ -84,30 +115,95 @@ def without_vignetting(flat: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(flat / np.maximum(surface, max(least, _TINY)), np.float32)
 
 
+def _tiles(pixels: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Level and spread of each tile, (rows, columns), by its neighbours too."""
+    ny, nx = pixels.shape
+    rows, columns = -(-ny // TILE), -(-nx // TILE)
+    level, spread = np.empty((rows, columns), np.float32), np.empty((rows, columns), np.float32)
+    over_rows(partial(_usual, pixels, TILE, level, spread), rows)
+    # A tile that a defect fills must not vouch for itself.
+    level = ndimage.median_filter(level, size=3, mode="nearest")
+    return level, ndimage.median_filter(spread, size=3, mode="nearest")
+
+
+@njit(cache=True, nogil=True)
+def level_at(usual: Usual, y: int, x: int) -> Any:
+    """The level around a pixel, as `surroundings` gives it."""
+    return _between(usual.level, usual, y, x)
+
+
+@njit(cache=True, nogil=True)
+def spread_at(usual: Usual, y: int, x: int) -> Any:
+    """The standard deviation around a pixel, as `surroundings` gives it."""
+    number = y % usual.stride * usual.stride + x % usual.stride
+    return max(_between(usual.spread, usual, y, x), usual.least[number])
+
+
+@njit(cache=True, nogil=True)
+def _between(tiles: Any, usual: Usual, y: int, x: int) -> Any:
+    """Linear between the centres of the tiles, and beyond."""
+    stride = usual.stride
+    number = y % stride * stride + x % stride
+    row, down = tile_before(y // stride, usual.rows[number])
+    column, across = tile_before(x // stride, usual.columns[number])
+    below, right = min(row + 1, usual.rows[number] - 1), min(column + 1, usual.columns[number] - 1)
+    plane, one = tiles[number], np.float32(1)
+    first = (one - down) * plane[row, column] + down * plane[below, column]
+    last = (one - down) * plane[row, right] + down * plane[below, right]
+    return (one - across) * first + across * last
+
+
+@njit(cache=True, nogil=True)
+def tile_before(pixel: int, n_tiles: int) -> Any:
+    """The tile before a pixel, and how far towards the next the pixel is."""
+    if n_tiles == 1:
+        return 0, np.float32(0)
+    position = (pixel + 0.5) / TILE - 0.5
+    before = min(max(int(np.floor(position)), 0), n_tiles - 2)
+    return before, np.float32(position - before)
+
+
 @njit(cache=True, nogil=True)
 def _usual(image: Any, side: int, level: Any, spread: Any, first: int, last: int) -> None:
     """Median and MAD of the tiles of some rows of tiles; 0 for a tile without numbers.
 
     A tile that reaches over the border goes on with what is mirrored there.
     """
-    ny, nx = image.shape
     values = np.empty(side * side, np.float32)
     for row in range(first, last):
         for column in range(level.shape[1]):
-            n = 0
-            for y in range(row * side, (row + 1) * side):
-                for x in range(column * side, (column + 1) * side):
-                    value = image[_mirrored(y, ny), _mirrored(x, nx)]
-                    if abs(value) < np.inf:
-                        values[n] = value
-                        n += 1
+            n = _gather(image, side, row, column, values)
             level[row, column] = spread[row, column] = 0
             if n:
-                middle = np.float32(np.median(values[:n]))
+                middle = np.float32(median(values[:n]))
                 for k in range(n):
                     values[k] = abs(values[k] - middle)
                 level[row, column] = middle
-                spread[row, column] = np.float32(1.4826) * np.median(values[:n])
+                spread[row, column] = np.float32(1.4826) * median(values[:n])
+
+
+@njit(cache=True, nogil=True)
+def _gather(image: Any, side: int, row: int, column: int, values: Any) -> int:
+    """The numbers of a tile; how many they are."""
+    ny, nx = image.shape
+    top, left = row * side, column * side
+    if top + side <= ny and left + side <= nx:
+        finite = True
+        for j in range(side):
+            line = image[top + j, left : left + side]
+            for i in range(side):
+                values[j * side + i] = line[i]
+                finite &= abs(line[i]) < np.inf
+        if finite:
+            return side * side
+    n = 0
+    for y in range(top, top + side):
+        for x in range(left, left + side):
+            value = image[_mirrored(y, ny), _mirrored(x, nx)]
+            if abs(value) < np.inf:
+                values[n] = value
+                n += 1
+    return n
 
 
 @njit(cache=True, nogil=True)
@@ -130,7 +226,7 @@ def _weights(n_pixels: int, n_tiles: int) -> NDArray[np.float32]:
     weights = np.zeros((n_pixels, n_tiles), np.float32)
     if n_tiles == 1:
         return weights + 1
-    position = (np.arange(n_pixels) + 0.5) / _TILE - 0.5
+    position = (np.arange(n_pixels) + 0.5) / TILE - 0.5
     left = np.clip(np.floor(position).astype(int), 0, n_tiles - 2)
     weights[np.arange(n_pixels), left] = 1 - (position - left)
     weights[np.arange(n_pixels), left + 1] = position - left

@@ -6,10 +6,10 @@ import pytest
 from astro_assets.imaging.cosmic_rays import cosmic_rays
 from astro_assets.imaging.mask import MaskBit
 from astro_assets.imaging.seeing import quick_fwhm_px
+from astro_assets.imaging.tiles import usual
 from astro_assets_tests.imaging.ray_scene import (
     READ_NOISE_E,
     SATURATION_E,
-    SKY_E,
     RayScene,
     ray_scene,
 )
@@ -26,22 +26,25 @@ def found_in(scene: RayScene, *, bayer: bool) -> np.ndarray:
     )
 
 
+def seen_in(scene: RayScene, *, bayer: bool) -> float | None:
+    """With every pixel of the frame on the list of those that may be bright."""
+    hidden = (scene.image >= SATURATION_E).astype(np.uint8)
+    everywhere = np.arange(scene.image.size)
+    sky = usual(scene.image, 2 if bayer else 1)
+    return quick_fwhm_px(scene.image, sky, READ_NOISE_E, hidden, everywhere, bayer=bayer)
+
+
 @pytest.mark.parametrize("bayer", [False, True])
 @pytest.mark.parametrize("fwhm_px", [1.5, 2.5, 3.5, 5.0])
 @pytest.mark.parametrize("n_rays", [0, 180])
 def test_seeing_of_a_frame_with_and_without_rays(fwhm_px: float, bayer: bool, n_rays: int) -> None:
     scene = ray_scene(1, fwhm_px, bayer=bayer, n_rays=n_rays)
-    variance = np.full(scene.image.shape, SKY_E + READ_NOISE_E**2, np.float32)
-    hidden = scene.image >= SATURATION_E
-    seen = quick_fwhm_px(scene.image - np.float32(SKY_E), variance, hidden, bayer=bayer)
-    assert seen == pytest.approx(fwhm_px, rel=0.12)
+    assert seen_in(scene, bayer=bayer) == pytest.approx(fwhm_px, rel=0.12)
 
 
 def test_rays_alone_tell_no_seeing() -> None:
     scene = ray_scene(2, 2.5, n_stars=0)
-    variance = np.full(scene.image.shape, SKY_E + READ_NOISE_E**2, np.float32)
-    hidden = np.zeros(scene.image.shape, bool)
-    assert quick_fwhm_px(scene.image - np.float32(SKY_E), variance, hidden) is None
+    assert seen_in(scene, bayer=False) is None
     assert found_in(scene, bayer=False)[scene.strong].mean() >= 0.95
 
 
