@@ -8,9 +8,10 @@ import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Self
 
 from astro_assets.errors import BrokenFile, ListingFailed, SourceUnreachable, TransferCut
 from astro_assets.formats import format_of, keywords
@@ -77,7 +78,7 @@ class FolderTransport:
         if self._root not in Path(os.path.abspath(path)).parents:  # noqa: PTH100 - links stay
             raise BrokenFile(f"{self._name}: {path} lies outside of its folder: move it")
         try:
-            with path.open("rb") as source:
+            with path.open("rb", buffering=0) as source:
                 whole = _is_as_listed(file, os.fstat(source.fileno()))
                 if whole:
                     _copy(source, file.size_bytes or 0, sink)
@@ -96,12 +97,14 @@ class FolderTransport:
             )
 
 
-def _copy(source: BinaryIO, size: int, sink: Sink) -> None:
+def _copy(source: FileIO, size: int, sink: Sink) -> None:
     """As many bytes as were listed: what its writer adds meanwhile is not run after."""
     sink.begin("")
-    while size > 0 and (chunk := source.read(min(_CHUNK, size))):
-        sink.write(chunk)
-        size -= len(chunk)
+    # The same memory for every chunk: fresh pages cost as much as copying into them.
+    buffer = memoryview(bytearray(min(_CHUNK, size)))
+    while size > 0 and (count := source.readinto(buffer[:size])):
+        sink.write(buffer[:count])
+        size -= count
 
 
 def _is_as_listed(file: RemoteFile, status: os.stat_result) -> bool:
