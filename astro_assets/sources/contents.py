@@ -56,7 +56,8 @@ def checked(received: Download) -> Findings:
         for path, part in unpacked:
             try:
                 with storage_failures(part):
-                    whole.append(Whole(path, part, verify(part, str(path))))
+                    zeros = part != received.part or received.zeros
+                    whole.append(Whole(path, part, verify(part, str(path), zeros=zeros)))
             except BrokenFile as error:
                 fault = fault or error
     except Unusable as error:

@@ -12,6 +12,7 @@ from typing import Self
 
 from astro_assets.errors import BrokenFile, TransferCut
 from astro_assets.sources.halt import Halt
+from astro_assets.sources.holes import ZeroWatch
 from astro_assets.sources.landing import storage_failures
 from astro_assets.sources.lines import Line
 from astro_assets.sources.paths import spelled
@@ -36,6 +37,7 @@ class Flow:
 class Download:
     """What arrived of a far file.
 
+    zeros : there may be a run of zeros as long as a hole
     fault : why it is not what was asked for, though asking was possible
     """
 
@@ -43,6 +45,7 @@ class Download:
     part: Path
     received: int
     sha256: str
+    zeros: bool
     fault: BrokenFile | None
 
     def checked(self) -> None:
@@ -89,7 +92,7 @@ def download(line: Line, part: "PartFile") -> Download:
             raise TransferCut(
                 f"{spelled(file.path)} arrived with {part.received} of {file.size_bytes} bytes"
             )
-    return Download(file, part.path, part.received, part.sha256, fault)
+    return Download(file, part.path, part.received, part.sha256, part.zeros, fault)
 
 
 class PartFile:
@@ -102,7 +105,7 @@ class PartFile:
         self.path = path
         self.file = file
         self._flow = flow
-        self._hash = hashlib.sha256()
+        self._hash, self._watch = hashlib.sha256(), ZeroWatch()
         self._version = ""
         self._end_before: str | None = None
         self.received = 0
@@ -129,7 +132,7 @@ class PartFile:
             with storage_failures(self.path):
                 self._stream.seek(0)
                 self._stream.truncate()
-            self._hash = hashlib.sha256()
+            self._hash, self._watch = hashlib.sha256(), ZeroWatch()
             self.received = 0
             self._version = version
         return self.received
@@ -140,6 +143,7 @@ class PartFile:
         with storage_failures(self.path):
             self._stream.write(chunk)
         self._hash.update(chunk)
+        self._watch.see(chunk)
         self.received += len(chunk)
         announced = self.file.size_bytes
         if announced is not None and self.received > announced + _EXCESS_BYTES:
@@ -159,6 +163,10 @@ class PartFile:
     @property
     def sha256(self) -> str:
         return self._hash.hexdigest()
+
+    @property
+    def zeros(self) -> bool:
+        return self._watch.zeros
 
 
 def _other_length(file: RemoteFile, received: int) -> str:

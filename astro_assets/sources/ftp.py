@@ -6,7 +6,6 @@ dialogue (`ftp_client`), what the names mean (kinds), what a listing's line says
 
 import ftplib
 import logging
-import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -140,7 +139,7 @@ class FtpTransport:
                     f"{where} is not deleted ({reply(error, self._server)}): look at it there"
                 ) from None
 
-    def _continued(self, target: str, offset: int, sink: Sink) -> socket.socket | None:
+    def _continued(self, target: str, offset: int, sink: Sink) -> ftp_client.Stream | None:
         """A transfer from ``offset`` on; None, with the sink begun anew, if that is refused."""
         client = self._connected()
         try:

@@ -11,7 +11,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,7 @@ from astro_assets.errors import (
 from astro_assets.settings.sources import Trust
 from astro_assets.sources.paths import spelled
 from astro_assets.sources.tls import client_context, no_trust
+from astro_assets.sources.tls_stream import TlsStream
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +86,10 @@ def open_client(server: FtpServer) -> ftplib.FTP:
     return client
 
 
+Stream = socket.socket | TlsStream
+"""a data connection"""
+
+
 class PlainClient(ftplib.FTP):
     def __init__(self) -> None:
         # Every byte of a name must survive; `wire` and `_name` know that it is UTF-8, or not.
@@ -97,20 +102,10 @@ class TlsClient(ftplib.FTP_TLS):
     def __init__(self, context: ssl.SSLContext) -> None:
         super().__init__(context=context, encoding="latin-1")
 
-    def ntransfercmd(
-        self, cmd: str, rest: int | str | None = None
-    ) -> tuple[socket.socket, int | None]:
-        connection, size = ftplib.FTP.ntransfercmd(self, cmd, rest)  # noqa: S321 - TLS follows
-        try:
-            return self.context.wrap_socket(
-                connection,
-                server_hostname=self.host,
-                session=self.sock.session,  # type: ignore[union-attr]
-                suppress_ragged_eofs=False,
-            ), size
-        except BaseException:
-            connection.close()
-            raise
+    def stream(self, connection: socket.socket) -> TlsStream:
+        """TLS on a data connection."""
+        session = self.sock.session  # type: ignore[union-attr]
+        return TlsStream(connection, self.context, self.host, session)
 
 
 def _secure(client: TlsClient, server: FtpServer) -> None:
@@ -166,17 +161,16 @@ def masked(text: str, server: FtpServer) -> str:
     return text
 
 
-def begun(client: ftplib.FTP, command: str, timeout_s: float, offset: int = 0) -> socket.socket:
+def begun(client: ftplib.FTP, command: str, timeout_s: float, offset: int = 0) -> Stream:
     """The data connection of a transfer that the server has agreed to, for `drained`."""
     client.timeout = timeout_s
     client.sock.settimeout(timeout_s)  # type: ignore[union-attr]
-    connection, _ = client.ntransfercmd(command, offset or None)
-    return connection
+    # The base class's, for its TLS takes up no session, and lets data end without a good-bye.
+    connection, _ = ftplib.FTP.ntransfercmd(client, command, offset or None)  # noqa: S321
+    return client.stream(connection) if isinstance(client, TlsClient) else connection
 
 
-def drained(
-    client: ftplib.FTP, connection: socket.socket, take: Callable[[memoryview], object]
-) -> str:
+def drained(client: ftplib.FTP, connection: Stream, take: Callable[[memoryview], object]) -> str:
     """Hand on all bytes, up to a clean end of data. Returns the final reply, a good one.
 
     What came before a fault is handed on too. ``take`` is given memory that is used again.
@@ -190,11 +184,8 @@ def drained(
                 full, filled = filled, 0
                 take(buffer[:full])
                 due = time.monotonic() + _LATEST_S
-        if isinstance(connection, ssl.SSLSocket):
-            # The other side has said its good-bye; whether it waits for ours does not matter.
-            with suppress(OSError, ValueError):
-                connection.settimeout(2)
-                connection.unwrap()
+        if isinstance(connection, TlsStream):
+            connection.say_goodbye()
     finally:
         connection.close()
         if filled:

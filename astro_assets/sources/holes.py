@@ -39,6 +39,7 @@ _MIN_BYTES = 64 * 1024
 _MIN_BYTES_WITH_OFFSET = 4096
 _STEP = 2048
 """Every run of twice this length holds a whole step."""
+_WORD = 8
 _STEPS_AT_ONCE = 512
 _MAX_RUNS = 64
 _MIN_LINE_PIXELS = 64
@@ -101,6 +102,32 @@ def find_hole(path: Path, raster: Raster) -> Hole | None:
         return None
     start, end = holes[0]
     return Hole(raster.start + start, end - start)
+
+
+class ZeroWatch:
+    """Looks at the bytes of a file as they come, so that most files need not be read again.
+
+    ``zeros`` says that there may be a run of zeros as long as a hole. Without it `find_hole` finds
+    none, for even the shortest hole holds a whole step, and the first word of that is zero.
+    """
+
+    def __init__(self) -> None:
+        self.zeros = False
+        self._size_bytes = 0
+
+    def see(self, chunk: bytes | memoryview) -> None:
+        """Take the next bytes, in their order."""
+        first = -self._size_bytes % _STEP
+        self._size_bytes += len(chunk)
+        if self.zeros or first >= len(chunk):
+            return
+        count = (len(chunk) - first + _STEP - _WORD) // _STEP
+        words: NDArray[np.uint64] = np.ndarray(
+            (count,), np.uint64, chunk, offset=first, strides=(_STEP,)
+        )
+        # Of a word that is cut in two, the bytes that are here decide.
+        cut = chunk[first + count * _STEP :][:_WORD]
+        self.zeros = int(np.count_nonzero(words)) < count or (len(cut) > 0 and not any(cut))
 
 
 def hole_error(name: str, hole: Hole) -> BrokenFile:

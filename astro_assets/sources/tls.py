@@ -63,18 +63,22 @@ class _PinnedSocket(ssl.SSLSocket):
 
     def do_handshake(self, block: bool = False) -> None:
         super().do_handshake(block)
-        assert isinstance(self.context, _PinnedContext)
-        shown = hashlib.sha256(self.getpeercert(binary_form=True) or b"").hexdigest()
-        if shown != self.context.sha256:
-            error = ssl.SSLCertVerificationError(1, "another certificate than the pinned one")
-            error.verify_message = f"it is not the pinned one, its SHA-256 is {shown}"
-            raise error
+        _compare(self)
+
+
+class _PinnedObject(ssl.SSLObject):
+    """The same where the bytes are carried by somebody else."""
+
+    def do_handshake(self) -> None:
+        super().do_handshake()
+        _compare(self)
 
 
 class _PinnedContext(ssl.SSLContext):
     """Believes one certificate, whoever signed it and for whatever name."""
 
     sslsocket_class = _PinnedSocket
+    sslobject_class = _PinnedObject
     sha256: str
 
     def __new__(cls, sha256: str) -> Self:
@@ -83,6 +87,16 @@ class _PinnedContext(ssl.SSLContext):
         context.verify_mode = ssl.CERT_NONE
         context.sha256 = sha256
         return context
+
+
+def _compare(tls: ssl.SSLSocket | ssl.SSLObject) -> None:
+    """Raise unless the other side has shown the pinned certificate."""
+    assert isinstance(tls.context, _PinnedContext)
+    shown = hashlib.sha256(tls.getpeercert(binary_form=True) or b"").hexdigest()
+    if shown != tls.context.sha256:
+        error = ssl.SSLCertVerificationError(1, "another certificate than the pinned one")
+        error.verify_message = f"it is not the pinned one, its SHA-256 is {shown}"
+        raise error
 
 
 def no_trust(where: str, error: ssl.SSLCertVerificationError, trust: Trust) -> IdentityRefused:

@@ -17,8 +17,12 @@ from astro_assets.sources.verify_tiff import verify_tiff
 from astro_assets.sources.verify_xisf import verify_xisf
 
 
-def verify(path: Path, name: str) -> bool:
+def verify(path: Path, name: str, *, zeros: bool = True) -> bool:
     """Check a file by what its name says it is.
+
+    Parameters
+    ----------
+    zeros : False where it is known that no run of zeros is as long as a hole (`ZeroWatch`)
 
     Returns
     -------
@@ -34,17 +38,20 @@ def verify(path: Path, name: str) -> bool:
         if is_frame(name) and path.stat().st_size == 0:
             raise BrokenFile(f"{name} is empty: ask the source for it again")
         if is_fits(name):
-            checked = (verify_packed_fits if is_packed_fits(name) else verify_fits)(path, name)
+            if is_packed_fits(name):
+                checked = verify_packed_fits(path, name)
+            else:
+                checked = verify_fits(path, name, zeros=zeros)
             if checked.coded:
                 check_decodes(path, name, "fits")
             return checked.vouched
-        return _verify_other(path, name)
+        return _verify_other(path, name, zeros=zeros)
 
 
-def _verify_other(path: Path, name: str) -> bool:
+def _verify_other(path: Path, name: str, *, zeros: bool) -> bool:
     form = format_of(name)
     vouched = False
-    if form is Format.TIFF and verify_tiff(path, name):
+    if form is Format.TIFF and verify_tiff(path, name, zeros=zeros):
         check_decodes(path, name, "tiff")
     elif form is Format.XISF:
         vouched = verify_xisf(path, name)

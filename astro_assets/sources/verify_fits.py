@@ -31,10 +31,10 @@ class Checked:
     coded: bool
 
 
-def verify_fits(path: Path, name: str) -> Checked:
+def verify_fits(path: Path, name: str, *, zeros: bool = True) -> Checked:
     """Check length, padding, CHECKSUM and DATASUM of every HDU (FITS standard 4.0, 3 and 4.4.2.7).
 
-    Data for which no checksum vouches are searched for holes.
+    Data for which no checksum vouches are searched for holes, if there are ``zeros``.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def verify_fits(path: Path, name: str) -> Checked:
             if _has_checksum(hdu):
                 _compare_checksums(file, hdu, name)
                 vouched = True
-            else:
+            elif zeros:
                 _search_hole(path, hdu, name)
             if hdu.cards.get("ZIMAGE") == "T":
                 _refuse_bomb(hdu, size, name)

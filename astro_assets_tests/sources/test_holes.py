@@ -2,7 +2,7 @@
 
 import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 import tifffile
 from astropy.io import fits
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.ndimage import affine_transform, shift
 
 import astro_assets
 from astro_assets.errors import BrokenFile
 from astro_assets.sources.fits_units import hdus
-from astro_assets.sources.holes import find_hole
+from astro_assets.sources.holes import ZeroWatch, find_hole
 from astro_assets.sources.verify import verify
 from astro_assets.sources.verify_fits import _raster
 from astro_assets.store import sha256_of
@@ -258,6 +260,34 @@ def test_a_frame_for_which_a_checksum_vouches_is_not_searched(tmp_path: Path) ->
     checked(tmp_path, file.getvalue())
     with pytest.raises(BrokenFile, match="has a hole"):
         checked(tmp_path, written(pixels))
+
+
+def seen(content: bytes, sizes: Iterable[int]) -> bool:
+    """Whether somebody who sees the bytes come, in pieces of these sizes, sees zeros."""
+    watch, at = ZeroWatch(), 0
+    for size in sizes:
+        watch.see(memoryview(content)[at : at + size])
+        at += size
+    watch.see(content[at:])
+    return watch.zeros
+
+
+@given(
+    start=st.integers(0, 20_000),
+    length=st.integers(4096, 9000),
+    sizes=st.lists(st.integers(0, 5000), max_size=20),
+)
+def test_whoever_sees_the_bytes_come_sees_the_shortest_hole(
+    start: int, length: int, sizes: list[int]
+) -> None:
+    content = holed(b"\1" * 40_000, start, length)
+    assert seen(content, sizes)
+
+
+@given(sizes=st.lists(st.integers(0, 5000), max_size=20))
+def test_frames_without_zeros_need_no_search(sizes: list[int]) -> None:
+    assert not seen(b"\1" * 40_000, sizes)
+    assert not seen(written(sky(), BZERO=32768), [2**18, 2**18])
 
 
 def test_searching_costs_little_beside_hashing(tmp_path: Path) -> None:
