@@ -10,14 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from astro_assets.errors import NoMatchingMaster
-from astro_assets.imaging.mask import MaskBit
-
-FLAT_FLOOR = 0.1
-"""A pixel that sees less than this share of the light has no data."""
+from astro_assets.imaging.convert import Numbers, Planes, convert
+from astro_assets.imaging.threads import over_rows
 
 _SAME_EXPOSURE = 0.01
 """Exposures that differ by less than this share count as equal."""
@@ -94,7 +91,7 @@ def calibrate(
     """
     _check(raw_adu, masters, gain_e_per_adu)
     plan = _dark_plan(masters, exposure_s)
-    offsets_adu, steps = _offsets(masters, plan, pedestal_adu)
+    steps = _taken_off(masters, plan, pedestal_adu)
     zero_adu = np.full(raw_adu.shape[0], abs(pedestal_adu), np.float32)
     if overscan_adu is not None:
         steps = (f"overscan {float(np.median(overscan_adu)):.1f} ADU", *steps)
@@ -105,16 +102,16 @@ def calibrate(
         steps += ("bad pixels",)
     image_e = np.empty(raw_adu.shape, np.float32)
     mask = np.empty(raw_adu.shape, np.uint8)
-    _convert(
-        _native(raw_adu),
-        offsets_adu,
-        _plane(masters.flat),
-        _plane(masters.bad_pixels, np.uint8),
-        zero_adu,
+    native, planes = _native(raw_adu), _planes(masters, plan)
+    numbers = Numbers(
+        np.float32(plan.bias_factor),
+        np.float32(plan.dark_factor),
         np.float32(gain_e_per_adu),
         np.float32(math.inf if saturation_adu is None else saturation_adu),
-        image_e,
-        mask,
+    )
+    over_rows(
+        lambda top, bottom: convert(native, planes, zero_adu, numbers, top, bottom, image_e, mask),
+        raw_adu.shape[0],
     )
     return Calibrated(image_e, mask, (*steps, f"gain {gain_e_per_adu:g} e/ADU"))
 
@@ -223,26 +220,25 @@ def _plan_with_bias_in_dark(
     return _DarkPlan(1.0 - factor, factor)
 
 
-def _offsets(
-    masters: Masters, plan: _DarkPlan, pedestal_adu: float
-) -> tuple[NDArray[np.float32], tuple[str, ...]]:
-    """What is taken off each pixel, ADU (size 0 for nothing), and what to call it."""
+def _taken_off(masters: Masters, plan: _DarkPlan, pedestal_adu: float) -> tuple[str, ...]:
+    """What to call what is taken off each pixel."""
     steps: tuple[str, ...] = (f"pedestal {abs(pedestal_adu):g} ADU",) if pedestal_adu else ()
-    terms = []
     if plan.bias_factor:
-        terms.append((masters.bias, plan.bias_factor))
         steps += ("bias",)
     if plan.dark_factor:
-        terms.append((masters.dark, plan.dark_factor))
         scaled = "" if plan.dark_factor == 1 else f" × {plan.dark_factor:.4g}"
         bias_in_it = masters.dark_has_bias and not plan.bias_factor
         steps += (("bias and dark" if bias_in_it else "dark") + scaled,)
-    total = np.empty((0, 0), np.float32)
-    for master, factor in terms:
-        plane = _plane(master)
-        plane = plane if factor == 1 else plane * np.float32(factor)
-        total = total + plane if total.size else plane
-    return total, steps
+    return steps
+
+
+def _planes(masters: Masters, plan: _DarkPlan) -> Planes:
+    return Planes(
+        _plane(masters.bias if plan.bias_factor else None),
+        _plane(masters.dark if plan.dark_factor else None),
+        _plane(masters.flat),
+        _plane(masters.bad_pixels, np.uint8),
+    )
 
 
 def _plane(image: ArrayLike | None, dtype: type = np.float32) -> NDArray[Any]:
@@ -255,40 +251,3 @@ def _native(raw: NDArray[Any]) -> NDArray[Any]:
     """16-bit counts as they are (in this machine's byte order), anything else as float32."""
     dtype = np.uint16 if raw.dtype.kind == "u" and raw.dtype.itemsize == 2 else np.float32
     return np.ascontiguousarray(raw, dtype)
-
-
-_SATURATED = np.uint8(MaskBit.SATURATED)
-_NO_DATA = np.uint8(MaskBit.NO_DATA)
-
-
-@njit(cache=True, nogil=True)
-def _convert(
-    raw: Any,
-    offsets: Any,
-    flat: Any,
-    bad: Any,
-    zero: Any,
-    gain: Any,
-    saturation: Any,
-    image: Any,
-    mask: Any,
-) -> None:
-    """All corrections of a pixel in one pass; planes of size 0 are not there."""
-    ny, nx = raw.shape
-    for y in range(ny):
-        for x in range(nx):
-            value = np.float32(raw[y, x])
-            bits = bad[y, x] if bad.size else np.uint8(0)
-            if value >= saturation:
-                bits |= _SATURATED
-            value -= zero[y]
-            if offsets.size:
-                value -= offsets[y, x]
-            value *= gain
-            if flat.size:
-                value = value / flat[y, x] if flat[y, x] >= FLAT_FLOOR else np.float32(np.nan)
-            if not abs(value) < np.inf:
-                value = np.float32(0)
-                bits |= _NO_DATA
-            image[y, x] = value
-            mask[y, x] = bits

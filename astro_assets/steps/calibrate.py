@@ -5,34 +5,29 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from astropy.io import fits
 
 from astro_assets.errors import NothingToDo, Unusable
-from astro_assets.imaging.cosmic_rays import cosmic_rays
-from astro_assets.imaging.mask import MaskBit
-from astro_assets.imaging.repair import interpolate_bad
+from astro_assets.imaging.cosmic_rays import remove_rays
 from astro_assets.steps import circumstances, made_with, pictures, provenance, versions
 from astro_assets.steps.calibrated_header import calibrated_header
-from astro_assets.steps.correct import adopts, electrons, status, variance
+from astro_assets.steps.correct import MasterPlanes, adopts, electrons, status, variance
 from astro_assets.steps.detector import Detector, describe_detector, detector_of
 from astro_assets.steps.inputs import (
     OpenedFrame,
     RawFrame,
     located,
-    open_raw,
     quarantined,
     raw_frames,
 )
 from astro_assets.steps.made_with import LEDGER
 from astro_assets.steps.matching import Masters, Matched, masters
-from astro_assets.steps.overscan import without_overscan
 from astro_assets.steps.pool import map_frames
 from astro_assets.steps.recipe import Recipe
 from astro_assets.steps.resources import largest
 from astro_assets.steps.setup import Setup, setup_of
 from astro_assets.steps.summary import Judgement, Summary
+from astro_assets.steps.words import opened_light
 from astro_assets.store import ImageFile, Store, read_image, whole_file, write_image
 
 __all__ = ["LEDGER", "Outcome", "calibrate_session"]
@@ -60,6 +55,15 @@ class Outcome:
     refused: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """A frame, its setup if masters were looked for, and the hash of what it was made from."""
+
+    outcome: Outcome
+    setup: Setup | None
+    made_from: str = ""
+
+
 def calibrate_session(
     store: Store, source: str, session: str, recipe: Recipe, gain: float | None
 ) -> Summary:
@@ -77,17 +81,17 @@ def calibrate_session(
     folder = store.calibrated(source, session)
     night = date.fromisoformat(session[:10])
     inputs = made_with.session_inputs(Masters(masters(store, source)), session, recipe, gain)
-    lane = _Lane(folder, inputs.masters, night, recipe, gain)
+    lane = _Lane(folder, inputs.masters, MasterPlanes(), night, recipe, gain)
     need_bytes = _NEED * largest(raw.path for raw in raws)
     results = map_frames(lane.calibrate_one, raws, need_bytes)
-    outcomes = [outcome for outcome, _ in results]
+    outcomes = [done.outcome for done in results]
     _forget_others(folder, {outcome.frame for outcome in outcomes if not outcome.reason})
-    setups = [setup for _, setup in results if setup is not None]
+    setups = [done.setup for done in results if done.setup is not None]
     made_with.note(folder / made_with.FILE, folder / LEDGER, night, inputs, setups)
     ledger = pd.DataFrame(outcomes, columns=list(Outcome.__dataclass_fields__))
     with whole_file(folder / LEDGER) as part:
         ledger.to_parquet(part, index=False)
-    return _summary(folder, outcomes, recipe)
+    return _summary(folder, results, recipe)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,24 +100,24 @@ class _Lane:
 
     folder: Path
     masters: Masters
+    planes: MasterPlanes
     night: date
     recipe: Recipe
     gain: float | None
 
-    def calibrate_one(self, raw: RawFrame) -> tuple[Outcome, Setup | None]:
-        """What became of a frame, and its setup if masters are looked for."""
+    def calibrate_one(self, raw: RawFrame) -> _Done:
         setup = None
         try:
-            opened = without_overscan(open_raw(raw), self.recipe, raw.path.name)
+            opened = opened_light(raw, self.recipe)
             matched = Matched()
             if not adopts(opened.frame, self.recipe):
                 setup = setup_of(opened.frame, _shape(opened), self.gain)
                 matched = self.masters.match(setup, self.night)
             self._require(raw, matched, setup)
             detector = detector_of(opened, matched, self.recipe, self.gain)
-            self._write_unless_current(raw, opened, matched, detector)
+            made_from = self._write_unless_current(raw, opened, matched, detector)
         except Unusable as error:
-            return Outcome(raw.name, str(raw.path), str(error), "", ""), setup
+            return _Done(Outcome(raw.name, str(raw.path), str(error), "", ""), setup)
         outcome = Outcome(
             frame=raw.name,
             raw_path=str(raw.path),
@@ -124,7 +128,7 @@ class _Lane:
             warnings="; ".join(matched.warnings),
             refused="; ".join(matched.refused),
         )
-        return outcome, setup
+        return _Done(outcome, setup, made_from)
 
     def _require(self, raw: RawFrame, matched: Matched, setup: Setup | None) -> None:
         """Refuse a frame for which a master is missing that its source may not do without."""
@@ -152,13 +156,15 @@ class _Lane:
 
     def _write_unless_current(
         self, raw: RawFrame, opened: OpenedFrame, matched: Matched, detector: Detector
-    ) -> None:
+    ) -> str:
+        """The hash of what the product was made from."""
         path = self.folder / f"{raw.name}.fits"
         made_from = provenance.fingerprint(
             versions.CALIBRATED, raw.sha256, str(self.gain), *self._of_recipe(), *matched.digests
         )
         if not provenance.is_current(path, made_from):
             self._write(path, raw, opened, matched, detector, made_from)
+        return made_from
 
     def _write(
         self,
@@ -169,30 +175,28 @@ class _Lane:
         detector: Detector,
         made_from: str,
     ) -> None:
-        done = electrons(opened, matched, self.recipe, detector)
-        bayer = opened.frame.bayer_pattern is not None
-        rays = cosmic_rays(
-            done.image_e,
-            done.mask,
+        done = electrons(opened, matched, self.recipe, detector, self.planes)
+        image, mask = done.image_e, done.mask
+        planes = (
+            {"VARIANCE": variance(opened, matched, done, self.recipe, detector, self.planes)}
+            if self.recipe.variance_plane
+            else {}
+        )
+        hit = remove_rays(
+            image,
+            mask,
             read_noise_e=detector.read_noise_e,
             saturation_e=detector.saturation_e,
-            bayer=bayer,
+            bayer=opened.frame.bayer_pattern is not None,
         )
-        mask = np.where(rays, done.mask | np.uint8(MaskBit.COSMIC_RAY), done.mask)
-        image, mask = interpolate_bad(done.image_e, mask, bayer=bayer)
         header = calibrated_header(opened, raw, matched, done.steps)
         header["CALSTAT"] = (
             status(opened.frame, matched, self.recipe),
             "corrected for Bias, Dark, Flat",
         )
         describe_detector(header, detector)
-        header["AACOSMIC"] = (int(np.count_nonzero(mask & MaskBit.COSMIC_RAY)), "cosmic-ray pixels")
+        header["AACOSMIC"] = (hit, "cosmic-ray pixels")
         provenance.stamp(header, "calibrated", made_from)
-        planes = (
-            {"VARIANCE": variance(opened, matched, done, self.recipe, detector)}
-            if self.recipe.variance_plane
-            else {}
-        )
         write_image(path, ImageFile(image=image, header=header, mask=mask, planes=planes))
 
 
@@ -223,7 +227,8 @@ def _forget_others(folder: Path, names: set[str]) -> None:
             path.unlink()
 
 
-def _summary(folder: Path, outcomes: Sequence[Outcome], recipe: Recipe) -> Summary:
+def _summary(folder: Path, results: Sequence[_Done], recipe: Recipe) -> Summary:
+    outcomes = [result.outcome for result in results]
     done = [outcome for outcome in outcomes if not outcome.reason]
     missing = sorted({sentence for o in done for sentence in o.missing.split("; ") if sentence})
     used = sorted({name for o in done for name in o.masters.split(", ") if name})
@@ -238,9 +243,7 @@ def _summary(folder: Path, outcomes: Sequence[Outcome], recipe: Recipe) -> Summa
             "masters_warned_of": _each(done, "warnings"),
             "masters_refused": _each(done, "refused"),
         },
-        digest=provenance.fingerprint(
-            *(fits.getheader(folder / f"{o.frame}.fits")[provenance.KEYWORD] for o in done)
-        ),
+        digest=provenance.fingerprint(*(r.made_from for r in results if not r.outcome.reason)),
         path=folder,
         picture_png=pictures.thumbnail(read_image(folder / f"{done[0].frame}.fits").image)
         if done

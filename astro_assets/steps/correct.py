@@ -4,8 +4,10 @@ What belongs here: from matched files to `imaging.calibrate`. What does not: whi
 (`matching`), cosmic rays and products (`calibrate`).
 """
 
-from functools import lru_cache
+import threading
+from collections import OrderedDict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,46 @@ from astro_assets.steps.inputs import OpenedFrame
 from astro_assets.steps.matching import MasterFile, Matched
 from astro_assets.steps.recipe import Recipe
 from astro_assets.store import read_image
+
+_KEPT = 6
+"""masters in memory: a dark, the bad pixels, and the flats of neighbouring frames"""
+
+
+class MasterPlanes:
+    """The pixels of masters, for the frames of a session: each is read once, by whoever is first.
+
+    Those that were not asked for the longest time are forgotten.
+    """
+
+    def __init__(self) -> None:
+        self._planes: OrderedDict[tuple[Path, str, bool], NDArray[Any]] = OrderedDict()
+        self._reading = threading.Lock()
+
+    def of(self, master: MasterFile | None, frame: Frame) -> NDArray[Any] | None:
+        """The master as the frame's detector lies: upside down where its colour matrix does.
+
+        A telescope that turns a frame after its mount has flipped turns the detector's flaws with
+        it. float32, and uint8 for bad pixels.
+        """
+        if master is None:
+            return None
+        pattern = master.bayer_pattern
+        upside_down = pattern is not None and frame.bayer_pattern == pattern[::-1]
+        key = (master.path, master.digest, upside_down)
+        with self._reading:
+            if key not in self._planes:
+                self._planes[key] = _read(master, upside_down)
+            self._planes.move_to_end(key)
+            while len(self._planes) > _KEPT:
+                self._planes.popitem(last=False)
+            return self._planes[key]
+
+
+def _read(master: MasterFile, upside_down: bool) -> NDArray[Any]:
+    image: NDArray[Any] = read_image(master.path).image
+    if master.kind == "bad_pixels":
+        image = image.astype(np.uint8)
+    return np.ascontiguousarray(image[::-1, ::-1]) if upside_down else image
 
 
 def adopts(frame: Frame, recipe: Recipe) -> bool:
@@ -36,7 +78,7 @@ def status(frame: Frame, matched: Matched, recipe: Recipe) -> str:
 
 
 def electrons(
-    opened: OpenedFrame, matched: Matched, recipe: Recipe, detector: Detector
+    opened: OpenedFrame, matched: Matched, recipe: Recipe, detector: Detector, planes: MasterPlanes
 ) -> Calibrated:
     """The frame with what is missing of bias, dark and flat.
 
@@ -54,7 +96,7 @@ def electrons(
         )
     return calibrate(
         opened.image_adu,
-        masters=_masters(frame, matched),
+        masters=_masters(frame, matched, planes),
         exposure_s=float(frame.exposure_s or 0.0),
         gain_e_per_adu=detector.gain_e_per_adu,
         saturation_adu=detector.saturation_adu,
@@ -64,11 +106,16 @@ def electrons(
 
 
 def variance(
-    opened: OpenedFrame, matched: Matched, done: Calibrated, recipe: Recipe, detector: Detector
+    opened: OpenedFrame,
+    matched: Matched,
+    done: Calibrated,
+    recipe: Recipe,
+    detector: Detector,
+    planes: MasterPlanes,
 ) -> NDArray[np.float32]:
     """The variance of each pixel, squared electrons."""
     frame = opened.frame
-    taken = Masters() if adopts(frame, recipe) else _masters(frame, matched)
+    taken = Masters() if adopts(frame, recipe) else _masters(frame, matched, planes)
     dark_e = None
     if taken.dark is not None and taken.dark_exposure_s:
         factor = float(frame.exposure_s or 0.0) / taken.dark_exposure_s * detector.gain_e_per_adu
@@ -85,33 +132,14 @@ def variance(
     )
 
 
-def _masters(frame: Frame, matched: Matched) -> Masters:
-    dark, bad = matched.dark, pixels(matched.bad_pixels, frame)
+def _masters(frame: Frame, matched: Matched, planes: MasterPlanes) -> Masters:
+    dark = matched.dark
     return Masters(
-        bias=pixels(matched.bias, frame),
-        dark=pixels(dark, frame),
+        bias=planes.of(matched.bias, frame),
+        dark=planes.of(dark, frame),
         dark_exposure_s=dark.exposure_s if dark else None,
         dark_has_bias=dark is not None and not dark.bias_subtracted,
-        flat=pixels(matched.flat, frame),
-        bad_pixels=None if bad is None else bad.astype(np.uint8),
+        flat=planes.of(matched.flat, frame),
+        bad_pixels=planes.of(matched.bad_pixels, frame),
         bias_is_off=bool(set(frame.calibration_status) & {"B", "D"}),
     )
-
-
-@lru_cache(maxsize=8)
-def _cached(path: Path, digest: str) -> NDArray[np.float32]:
-    del digest  # a part of the key
-    return read_image(path).image
-
-
-def pixels(master: MasterFile | None, frame: Frame) -> NDArray[np.float32] | None:
-    """The master as the frame's detector lies: upside down where its colour matrix does.
-
-    A telescope that turns a frame after its mount has flipped turns the detector's flaws with it.
-    """
-    if master is None:
-        return None
-    image = _cached(master.path, master.digest)
-    pattern = master.bayer_pattern
-    upside_down = pattern is not None and frame.bayer_pattern == pattern[::-1]
-    return image[::-1, ::-1] if upside_down else image

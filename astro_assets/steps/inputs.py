@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 from astropy.io import fits
@@ -50,11 +51,12 @@ class RawFrame:
 class OpenedFrame:
     """A downloaded frame's pixels (ny, nx) in ADU, its header, and what they mean.
 
+    image_adu : float32, or uint16 where `words.opened_light` found counts
     remark : what its header says and its pixels do not bear out
     overscan_adu : (ny,), zero level of each row, still in the pixels
     """
 
-    image_adu: NDArray[np.float32]
+    image_adu: NDArray[Any]
     header: fits.Header
     frame: Frame
     remark: str = ""

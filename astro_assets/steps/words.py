@@ -5,7 +5,7 @@ which is read whole and put aside (`sets`, `scratch`).
 """
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,8 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from astro_assets.frame import frame_from_header
-from astro_assets.steps.inputs import OpenedFrame, RawFrame
+from astro_assets.steps.inputs import OpenedFrame, RawFrame, open_raw
+from astro_assets.steps.overscan import without_overscan
 from astro_assets.steps.recipe import Recipe
 from astro_assets.store import OF_THE_FILE
 
@@ -65,6 +66,21 @@ def counts_in_place(raw: RawFrame, recipe: Recipe) -> tuple[Words, OpenedFrame] 
     if frame.pedestal_adu:
         return None
     return words, OpenedFrame(np.empty((0, 0), np.float32), header, frame)
+
+
+def opened_light(raw: RawFrame, recipe: Recipe) -> OpenedFrame:
+    """A frame without its overscan: 16-bit counts as they are, anything else as `open_raw` has it.
+
+    Raises
+    ------
+    BrokenFile : not an image of two axes, or its overscan is not told well
+    MissingHeader : a keyword is blank that nothing can fill
+    """
+    there = counts_in_place(raw, recipe)
+    if there is None:
+        return without_overscan(open_raw(raw), recipe, raw.path.name)
+    words, opened = there
+    return replace(opened, image_adu=words[:])
 
 
 def _found(path: Path) -> tuple[Words, fits.Header] | None:
