@@ -8,30 +8,31 @@ All is relative to the neighbourhood, level and spread alike, so that neither th
 amplifier nor vignetting flags a corner.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from astro_assets.imaging.around import Around, above, around_dark, around_flat, outliers
 from astro_assets.imaging.bad_lines import bad_columns
 from astro_assets.imaging.bayer import colour_planes
+from astro_assets.imaging.combine import Rows
 from astro_assets.imaging.mask import MaskBit
-from astro_assets.imaging.tiles import noise_around, noise_between, surroundings
+from astro_assets.imaging.scatter import scatter
 
 ENOUGH_DARKS = 5
 """With fewer, a scatter says little of a pixel."""
 _SIGMA = 6.0
-_AROUND = 3
-"""Reach, in pixels, of the square whose median has the last word on a candidate."""
 _ODD_RESPONSE = 0.25
 """A pixel of a flat is odd when its response differs by more than this share."""
 _ODD_COLUMN = 0.03
 """A column of a flat is odd when its response differs by more than this share."""
 
 
-def hot_pixels(dark: NDArray[Any]) -> NDArray[np.bool_]:
+def hot_pixels(dark: NDArray[Any], around: Around | None = None) -> NDArray[np.bool_]:
     """(ny, nx) bool: pixels that stand out of a master dark, above or below.
 
     A pixel is hot when it is 6σ off the level around it, the spread being that of its own
@@ -40,9 +41,10 @@ def hot_pixels(dark: NDArray[Any]) -> NDArray[np.bool_]:
     Parameters
     ----------
     dark : (ny, nx), ADU
+    around : of the dark, where it is known
     """
-    level, spread = noise_around(dark)
-    return _outliers(dark, level, _SIGMA * spread)
+    values = np.ascontiguousarray(dark, np.float32)
+    return outliers(values, around or around_dark(values), _SIGMA)
 
 
 def dead_pixels(flat: NDArray[Any], *, bayer: bool = False) -> NDArray[np.bool_]:
@@ -57,12 +59,11 @@ def dead_pixels(flat: NDArray[Any], *, bayer: bool = False) -> NDArray[np.bool_]
     """
     if bayer:
         return _by_colour(flat, dead_pixels)
-    level, _ = surroundings(flat)
-    spread = noise_between(flat)
-    return _outliers(flat, level, np.maximum(_SIGMA * spread, _ODD_RESPONSE * np.abs(level)))
+    values = np.ascontiguousarray(flat, np.float32)
+    return outliers(values, around_flat(values), _SIGMA, _ODD_RESPONSE)
 
 
-def telegraph_pixels(darks: Iterable[NDArray[Any]]) -> NDArray[np.bool_] | None:
+def telegraph_pixels(darks: Sequence[Rows]) -> NDArray[np.bool_] | None:
     """(ny, nx) bool: pixels that jump between levels from dark to dark.
 
     Their scatter over the darks is 6σ above that of the pixels around. Of each pixel the highest
@@ -71,39 +72,19 @@ def telegraph_pixels(darks: Iterable[NDArray[Any]]) -> NDArray[np.bool_] | None:
 
     Parameters
     ----------
-    darks : raw darks of one exposure time, or masters of several nights, (ny, nx) each, ADU; they
-        are gone through once
+    darks : raw darks of one exposure time, or masters of several nights, (ny, nx) each, ADU
     """
-    first = highest = total = squares = None
-    count = 0
-    for dark in darks:
-        values = np.asarray(dark, np.float32)
-        if first is None:
-            first = values
-            highest, total, squares = (np.zeros_like(values) for _ in range(3))
-        assert highest is not None
-        assert total is not None
-        assert squares is not None
-        change = values - first
-        change -= np.nanmedian(change)
-        np.fmax(highest, change, out=highest) if count else np.copyto(highest, change)
-        total += change
-        squares += change**2
-        count += 1
-    if count < ENOUGH_DARKS or highest is None or total is None or squares is None:
+    if len(darks) < ENOUGH_DARKS:
         return None
-    kept = count - 1
-    variance = (squares - highest**2 - (total - highest) ** 2 / kept) / (kept - 1)
-    scatter = np.sqrt(np.maximum(variance, 0))
-    level, spread = noise_around(scatter)
-    return np.asarray(scatter - level > _SIGMA * spread)
+    values = scatter(darks)
+    return above(values, around_dark(values), _SIGMA)
 
 
 def bad_pixel_map(
     dark: NDArray[Any] | None = None,
     flat: NDArray[Any] | None = None,
     *,
-    darks: Iterable[NDArray[Any]] = (),
+    darks: Sequence[Rows] = (),
     bayer: bool = False,
 ) -> NDArray[np.uint8]:
     """(ny, nx) uint8, `MaskBit.BAD` where dark or flat show a bad pixel, column or row.
@@ -123,16 +104,23 @@ def bad_pixel_map(
         raise ValueError("a bad-pixel map needs a master dark, a master flat, or both")
     if dark is not None and flat is not None and dark.shape != flat.shape:
         raise ValueError(f"the dark is {dark.shape} and the flat {flat.shape}: use one camera")
-    found: list[NDArray[np.bool_]] = []
+    searches: list[Callable[[], NDArray[np.bool_] | None]] = [partial(telegraph_pixels, darks)]
     if dark is not None:
-        found += [hot_pixels(dark), bad_columns(dark)]
+        searches.append(partial(_in_dark, dark))
     if flat is not None:
         odd = partial(bad_columns, least_step=_ODD_COLUMN)
-        found += [dead_pixels(flat, bayer=bayer), _by_colour(flat, odd) if bayer else odd(flat)]
-    jumping = telegraph_pixels(darks)
-    if jumping is not None:
-        found.append(jumping)
-    return np.where(np.logical_or.reduce(found), np.uint8(MaskBit.BAD), np.uint8(0))
+        searches.append(partial(dead_pixels, flat, bayer=bayer))
+        searches.append(partial(_by_colour, flat, odd) if bayer else partial(odd, flat))
+    with ThreadPoolExecutor(2, thread_name_prefix="bad-pixels") as pool:
+        found = list(pool.map(lambda search: search(), searches))
+    bad = np.logical_or.reduce([mask for mask in found if mask is not None])
+    return np.where(bad, np.uint8(MaskBit.BAD), np.uint8(0))
+
+
+def _in_dark(dark: NDArray[Any]) -> NDArray[np.bool_]:
+    values = np.ascontiguousarray(dark, np.float32)
+    around = around_dark(values)
+    return hot_pixels(values, around) | bad_columns(values, around=around)
 
 
 def _by_colour(
@@ -142,20 +130,3 @@ def _by_colour(
     for target, plane in zip(colour_planes(found), colour_planes(image), strict=True):
         target[...] = find(plane)
     return found
-
-
-def _outliers(
-    image: NDArray[Any], level: NDArray[np.float32], limit: NDArray[np.float32]
-) -> NDArray[np.bool_]:
-    """Farther from the level than the limit, and from the median of the pixels right around."""
-    values = np.asarray(image, np.float32)
-    bad = ~np.isfinite(values)
-    ys, xs = np.nonzero(~bad & (np.abs(values - level) > limit))
-    padded = np.pad(np.where(bad, level, values), _AROUND, mode="reflect")
-    reach = range(2 * _AROUND + 1)
-    for part in np.array_split(np.arange(len(ys)), len(ys) // 100_000 + 1):
-        y, x = ys[part], xs[part]
-        around = np.stack([padded[y + j, x + i] for j in reach for i in reach])
-        off = np.abs(values[y, x] - np.median(around, axis=0)) if len(part) else values[:0, 0]
-        bad[y, x] = off > limit[y, x]
-    return bad

@@ -27,7 +27,7 @@ _STRIP_BYTES = 24_000_000
 class Rows(Protocol):
     """A 2-d image that hands out rows: an ndarray, a memmap, a FITS section.
 
-    It is sliced by one thread at a time.
+    Several threads slice it at once.
     """
 
     @property

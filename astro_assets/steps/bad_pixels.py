@@ -5,7 +5,8 @@ What belongs here: which files serve, and what is written. What does not: findin
 """
 
 import math
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -14,20 +15,22 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from astro_assets.errors import NothingToDo, Unusable
+from astro_assets.errors import NothingToDo
 from astro_assets.imaging.bad_list import as_list, as_mask
 from astro_assets.imaging.bad_pixels import ENOUGH_DARKS, bad_pixel_map
+from astro_assets.imaging.combine import Rows
 from astro_assets.imaging.mask import MaskBit
 from astro_assets.steps import pictures, provenance
 from astro_assets.steps.bad_list_file import read_bad_list, write_bad_list
 from astro_assets.steps.bad_pixel_inputs import CHAIN, MapInputs, chain, map_inputs
-from astro_assets.steps.inputs import OpenedFrame, open_raw, raw_frames
+from astro_assets.steps.inputs import raw_frames
 from astro_assets.steps.masters import set_of
 from astro_assets.steps.matching import EXPOSURE_TOLERANCE, MasterFile
-from astro_assets.steps.overscan import without_overscan
 from astro_assets.steps.recipe import Recipe
+from astro_assets.steps.scratch import put_aside
+from astro_assets.steps.sets import Input, open_all
 from astro_assets.steps.summary import Summary
-from astro_assets.store import ImageFile, Store, read_image, write_image
+from astro_assets.store import ImageFile, Store, make_folder, read_image, write_image
 
 _FOUND = (255, 170, 60)
 _LISTED = (80, 160, 255)
@@ -60,19 +63,21 @@ def make_bad_pixel_map(
     inputs = map_inputs(store, source).get(camera)
     if inputs is None:
         raise NothingToDo(f"{source}: {camera} has no master dark and no master flat yet")
+    path = store.master(source, "bad_pixels", camera)
+    make_folder(path.parent)
     used = inputs.used
     shape = (used or inputs.others)[-1].shape
     listed = _owners(inputs.own, shape)
     found = np.zeros(shape, np.uint8)
     if used:
-        found = bad_pixel_map(
-            dark=_image(inputs.dark),
-            flat=_image(inputs.flat),
-            darks=_single_darks(store, source, inputs, recipe or Recipe()),
-            bayer=used[0].bayer_pattern is not None,
-        )
+        with tempfile.TemporaryDirectory(prefix=".darks-", dir=path.parent) as aside:
+            found = bad_pixel_map(
+                dark=_image(inputs.dark),
+                flat=_image(inputs.flat),
+                darks=_single_darks(store, source, inputs, recipe or Recipe(), Path(aside)),
+                bayer=used[0].bayer_pattern is not None,
+            )
     bits = found | np.where(listed.mask, np.uint8(MaskBit.USER), np.uint8(0))
-    path = store.master(source, "bad_pixels", camera)
     write_bad_list(
         path.with_suffix(".found.yaml"),
         as_list(found != 0),
@@ -105,33 +110,32 @@ def _owners(path: Path | None, shape: tuple[int, int]) -> _Own:
 
 
 def _single_darks(
-    store: Store, source: str, inputs: MapInputs, recipe: Recipe
-) -> Iterator[NDArray[np.float32]]:
-    """The raw darks of a master; where there are too few, the masters of its exposure time."""
+    store: Store, source: str, inputs: MapInputs, recipe: Recipe, aside: Path
+) -> list[Rows]:
+    """The raw darks of a master; where there are too few, the masters of its exposure time.
+
+    aside : a folder for pixels that cannot be read row by row where they lie
+    """
     dark = inputs.dark
     if dark is None:
-        return
+        return []
     raws = raw_frames(store, source, set_of(dark.path))
     if len(raws) < ENOUGH_DARKS:
-        for other in (dark, *inputs.others):
-            kind = (other.kind, other.shape, other.exposure_s, other.bias_subtracted)
-            if kind == (dark.kind, dark.shape, dark.exposure_s, dark.bias_subtracted):
-                yield read_image(other.path).image
-        return
-    for raw in raws:
-        try:
-            opened = without_overscan(open_raw(raw), recipe, raw.path.name)
-        except Unusable:  # the master's own run has told
-            continue
-        if _is_like(opened, dark):
-            yield opened.image_adu
+        return [
+            put_aside(aside / f"{number}.pixels", read_image(other.path).image)
+            for number, other in enumerate((dark, *inputs.others))
+            if (other.kind, other.shape, other.exposure_s, other.bias_subtracted)
+            == (dark.kind, dark.shape, dark.exposure_s, dark.bias_subtracted)
+        ]
+    opened, _ = open_all(raws, recipe, aside)  # of those that cannot be, the master's run has told
+    return [one.rows for one in opened if _is_like(one, dark)]
 
 
-def _is_like(opened: OpenedFrame, dark: MasterFile) -> bool:
+def _is_like(one: Input, dark: MasterFile) -> bool:
     """Whether a frame of the set went into this master of it."""
-    frame = opened.frame
+    frame = one.frame
     seconds = math.isclose(frame.exposure_s or 0.0, dark.exposure_s, rel_tol=EXPOSURE_TOLERANCE)
-    return opened.image_adu.shape == dark.shape and frame.camera == dark.camera and seconds
+    return tuple(one.rows.shape) == dark.shape and frame.camera == dark.camera and seconds
 
 
 def _image(master: MasterFile | None) -> NDArray[np.float32] | None:

@@ -137,7 +137,7 @@ def jumping(seed: int, count: int) -> tuple[list[NDArray[np.float64]], NDArray[n
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_telegraph_pixels_of_the_raw_darks(seed: int) -> None:
     darks, pixels = jumping(seed, 12)
-    found = telegraph_pixels(iter(darks))
+    found = telegraph_pixels(darks)
     assert found is not None
     assert found[pixels].mean() >= 0.97
     assert found[~pixels].mean() <= 2e-4

@@ -1,0 +1,98 @@
+"""Running medians of many lines at once, exactly.
+
+What belongs here: windows along lines, many lines side by side. What does not: what stands out of
+them (`bad_lines`), the median of one set of values (`median`).
+
+Real numbers in their order are whole numbers in their order once the sign is seen to (`_key_of`).
+The middle one of a window is found by halving the range that it lies in, with 32 counts of what is
+below, each for as many lines as the processor takes in one instruction.
+"""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from astro_assets.imaging.threads import over_rows
+
+_HIGHEST = np.int32(2**31 - 1)
+_LOWEST = np.int32(-(2**31))
+_LANES = 64
+
+
+def running_medians(values: NDArray[np.float32], width: int, every: int) -> NDArray[np.float32]:
+    """(n, nx) float32: along each line the medians of windows around every so manieth pixel, linear
+    between.
+
+    Parameters
+    ----------
+    values : (n, nx) float32, finite; beyond its ends a line goes on mirrored
+    width : of the windows, odd
+    every : their distance
+    """
+    reach = width // 2
+    padded = np.pad(values, ((0, 0), (reach, reach + every)), mode="symmetric")
+    out = np.empty(values.shape, np.float32)
+    over_rows(partial(_running_medians, padded, width, every, out), len(values))
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _running_medians(padded: Any, width: int, every: int, out: Any, first: int, last: int) -> None:
+    nx = out.shape[1]
+    windows = (nx - 1) // every + 2
+    keys = np.zeros((padded.shape[1], _LANES), np.int32)
+    medians = np.empty((windows, _LANES), np.int32)
+    values = medians.view(np.float32)
+    for line in range(first, last, _LANES):
+        lanes = min(_LANES, last - line)
+        for k in range(lanes):
+            bits = padded[line + k].view(np.int32)
+            for x in range(len(bits)):
+                keys[x, k] = _key_of(bits[x])
+        for w in range(windows):
+            _middles(keys[w * every : w * every + width], medians[w])
+        for k in range(lanes):
+            for w in range(windows):
+                medians[w, k] = _key_of(medians[w, k])
+            for x in range(nx):
+                w = x // every
+                share = np.float32((x - w * every) / every)
+                out[line + k, x] = values[w, k] * (np.float32(1) - share) + values[w + 1, k] * share
+
+
+@njit(cache=True, nogil=True)
+def _key_of(bits: Any) -> Any:
+    """Of the bits of a float32; of its own result the bits."""
+    return np.int32(bits ^ ((bits >> np.int32(31)) & _HIGHEST))
+
+
+@njit(cache=True, nogil=True)
+def _middles(keys: Any, middles: Any) -> None:
+    """The middle one of each column of (n, `_LANES`) keys, n odd."""
+    n = len(keys)
+    below = np.full(_LANES, _LOWEST, np.int32)
+    half = np.empty(_LANES, np.int32)
+    count = np.empty(_LANES, np.int32)
+    middles[:] = _HIGHEST
+    for _ in range(32):
+        for k in range(_LANES):
+            half[k] = (below[k] & middles[k]) + ((below[k] ^ middles[k]) >> np.int32(1))
+            count[k] = 0
+        for i in range(0, n - 3, 4):  # four at a time: each count is fetched a fourth as often
+            for k in range(_LANES):
+                count[k] += np.int32(
+                    np.int32(keys[i, k] <= half[k])
+                    + np.int32(keys[i + 1, k] <= half[k])
+                    + np.int32(keys[i + 2, k] <= half[k])
+                    + np.int32(keys[i + 3, k] <= half[k])
+                )
+        for i in range(n // 4 * 4, n):
+            for k in range(_LANES):
+                count[k] += np.int32(keys[i, k] <= half[k])
+        for k in range(_LANES):
+            beyond = count[k] > n // 2
+            middles[k] = half[k] if beyond else middles[k]
+            below[k] = below[k] if beyond else half[k]
