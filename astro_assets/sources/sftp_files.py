@@ -31,7 +31,7 @@ from paramiko.sftp import (
     int64,
 )
 
-from astro_assets.sources.ssh_packets import Inflow
+from astro_assets.sources.ssh_packets import GcmPackets, Inflow
 
 _WINDOW_BYTES = 2**22
 _PACKET_BYTES = 2**18 - 1024
@@ -83,7 +83,10 @@ class Files(paramiko.SFTPClient):
         """A dialogue on a connection that is logged in."""
         channel = transport.open_session(_WINDOW_BYTES, _PACKET_BYTES, timeout=timeout_s)
         channel.settimeout(timeout_s)
-        channel.in_buffer = Inflow()  # type: ignore[assignment]
+        inflow = Inflow()
+        channel.in_buffer = inflow  # type: ignore[assignment]
+        if isinstance(transport.packetizer, GcmPackets):
+            transport.packetizer.hand_to(channel.chanid, inflow)
         # Waiting for this one answer knows no end by itself.
         watchdog = Timer(timeout_s, transport.close)
         watchdog.daemon = True

@@ -22,6 +22,8 @@ _LEAST_PADDING = 4
 _MAX_PACKET_BYTES = 2**18
 _BUFFER_BYTES = 2**19
 _CHANNEL_DATA = 94
+_DATA_HEAD = struct.Struct(">II")
+"""a channel's number, and how many bytes of it follow"""
 
 
 class GcmPackets(Packetizer):
@@ -40,6 +42,14 @@ class GcmPackets(Packetizer):
         self._number = 0
         self._received = self._received_too_long = 0
         self._shaken_hands = False
+        self._inflows: dict[int, Inflow] = {}
+
+    def hand_to(self, channel: int, inflow: "Inflow") -> None:
+        """From now on give the bytes of a channel straight to where they are read.
+
+        `paramiko` itself makes a dozen calls for each packet of 32 kB, under Python's lock.
+        """
+        self._inflows[channel] = inflow
 
     def complete_handshake(self) -> None:
         """Stop the handshake's clock: `paramiko` calls this for each packet, to the end."""
@@ -82,6 +92,33 @@ class GcmPackets(Packetizer):
         """The next packet: its kind and what it says. Raises as `paramiko` does."""
         if self._engine is None:
             return super().read_message()
+        while True:
+            packet, end = self._packet()
+            number, self._number = self._number, (self._number + 1) % 2**32
+            kind = packet[1]
+            if kind != _CHANNEL_DATA:
+                message = paramiko.Message(packet[2:end])
+            elif self._handed_on(packet, end):
+                continue
+            else:
+                message = _Data(memoryview(packet)[2:end])
+            message.seqno = number
+            return kind, message
+
+    def _handed_on(self, packet: bytes, end: int) -> bool:
+        """Give a channel's bytes to its reader, unless `paramiko` has to look after new keys."""
+        start = 2 + _DATA_HEAD.size
+        if end < start:
+            return False
+        channel, size_bytes = _DATA_HEAD.unpack_from(packet, 2)
+        inflow = self._inflows.get(channel)
+        if inflow is None or start + size_bytes != end or self.closed or self.need_rekey():
+            return False
+        inflow.feed(memoryview(packet)[start:end])
+        return True
+
+    def _packet(self) -> tuple[bytes, int]:
+        """The next packet, with its padding, and where that begins."""
         self._wait_for(_LENGTH_BYTES, check_rekey=True)
         (length,) = _LENGTH.unpack_from(self._buffer, self._at)
         if not _LEAST_PADDING + 1 < length <= _MAX_PACKET_BYTES:
@@ -101,11 +138,7 @@ class GcmPackets(Packetizer):
         if not _LEAST_PADDING <= padding < length - 1:
             raise paramiko.SSHException("a packet has an impossible padding")
         self._count(_LENGTH_BYTES + length + _TAG_BYTES)
-        kind, content = packet[1], memoryview(packet)[2 : length - padding]
-        message = _Data(content) if kind == _CHANNEL_DATA else paramiko.Message(bytes(content))
-        message.seqno = self._number
-        self._number = (self._number + 1) % 2**32
-        return kind, message
+        return packet, length - padding
 
     def _count(self, size_bytes: int) -> None:
         """Ask for new keys after as many bytes as `paramiko` would; insist on them."""
@@ -171,14 +204,15 @@ class Inflow:
     """
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._pieces: deque[memoryview] = deque()
         self._there = 0
         self._wanted = sys.maxsize  # nobody waits
         self._closed = False
 
-    def feed(self, data: bytes) -> None:
-        with self._changed:
+    def feed(self, data: bytes | memoryview) -> None:
+        with self._lock:
             self._pieces.append(memoryview(data))
             self._there += len(data)
             if self._there >= self._wanted:
