@@ -4,13 +4,12 @@ What belongs here: the arithmetic of channels. What does not: which filter goes 
 what is white (`white_balance`), the tone curve (`stretch`).
 """
 
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation
 from scipy.optimize import nnls
 
 from astro_assets.errors import Unusable
@@ -19,14 +18,16 @@ from astro_assets.imaging.mask import MaskBit
 from astro_assets.imaging.match import nearest_pairs
 from astro_assets.imaging.mixture import Mixture, mixture_of
 from astro_assets.imaging.neutral_sky import sky_levels
-from astro_assets.imaging.psf_match import Psf, make_alike, measure_psf
-from astro_assets.imaging.stars import find_stars
+from astro_assets.imaging.psf_match import make_alike, measure_psf
+from astro_assets.imaging.threads import over_rows
 from astro_assets.imaging.white_balance import (
     Balance,
     KnownColors,
     StarColors,
     balance,
+    bright_stars,
     star_colors,
+    telling,
 )
 
 CHANNELS = ("R", "G", "B")
@@ -38,6 +39,7 @@ _ALIKE = 0.04
 _PROFILE_PX = 1500
 """of the picture's middle tell the stars' profiles"""
 _NOISE_SAMPLES = 200_000
+_STRIP_ROWS = 64
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ def compose(
     masks: Mapping[str, NDArray[np.uint8]] | None = None,
     known: KnownColors | None = None,
     why_not: str = "",
+    stars: pd.DataFrame | None = None,
 ) -> Composed:
     """One linear colour picture from the stacks of several filters on one grid.
 
@@ -80,6 +83,7 @@ def compose(
     masks : filter name → (ny, nx) uint8 of `MaskBit`, for those that have one
     known : catalogue stars and their colours
     why_not : a clause that says why there are none
+    stars : of one of the channels, as `stars.find_stars` gives them, where they are known
 
     Raises
     ------
@@ -92,73 +96,97 @@ def compose(
         raise ValueError(f"the channels differ in shape: {sorted(shapes)}")
     used = {name: channels[name] for name in mixture.filters}
     levels = sky_levels(used)
-    planes = {name: image - np.float32(levels[name]) for name, image in used.items()}
-    rgb = _stacked(planes, mixture)
+    planes, below = _three(used, levels, mixture)
     softened: tuple[str, ...] = ()
-    saturated = _saturated(masks or {}, mixture.filters, rgb.shape[1:])
+    saturated = _saturated(masks or {}, mixture.filters, planes[0].shape)
     if len(set(mixture.channels)) == 1:
         white = Balance((1.0, 1.0, 1.0), "not balanced", 0, 0.0, (0.0, 0.0), _NOT_NATURAL)
     else:
-        softened = _equally_sharp(rgb, saturated)
-        stars = star_colors(rgb, saturated)
+        bright = bright_stars(planes, saturated) if stars is None else telling(stars)
+        colors = star_colors(planes, saturated, bright)
+        softened, fwhm_px = _equally_sharp(planes, bright, colors)
+        if softened:
+            colors = star_colors(planes, saturated, bright, fwhm_px)
         white = balance(
-            stars, known if mixture.natural else None, why_not if mixture.natural else _NOT_NATURAL
+            colors, known if mixture.natural else None, why_not if mixture.natural else _NOT_NATURAL
         )
-        rgb *= np.array(white.factors, np.float32)[:, None, None]
+    rgb = _stacked(planes, below, white.factors)
     remarks = []
-    luminance = planes.get(mixture.luminance or "")
-    if luminance is not None and not _lightened(rgb, luminance, stars, white):
-        remarks.append("luminance was left out: too few stars tell its brightness")
+    if mixture.luminance is not None:
+        luminance = used[mixture.luminance] - np.float32(levels[mixture.luminance])
+        if not _lightened(rgb, luminance, colors, white):
+            remarks.append("luminance was left out: too few stars tell its brightness")
     if mixture.emission is not None:
-        remarks += _reddened(rgb, planes, masks or {}, mixture, white)
+        remarks += _reddened(rgb, used, masks or {}, mixture, white)
     _whiten(rgb, saturated)
     return Composed(rgb, mixture, white, tuple(remarks), softened)
 
 
-def _stacked(planes: Mapping[str, NDArray[np.float32]], mixture: Mixture) -> NDArray[np.float32]:
-    """The channels, of which an empty name is the mean of the two others."""
+def _three(
+    images: Mapping[str, NDArray[np.float32]], levels: Mapping[str, float], mixture: Mixture
+) -> tuple[list[NDArray[np.float32]], list[float]]:
+    """The channels with the sky's level in each; an empty name is the mean of the two others."""
     red, green, blue = mixture.channels
-    rgb = np.empty((3, *planes[red].shape), np.float32)
-    rgb[0], rgb[2] = planes[red], planes[blue]
     if green:
-        rgb[1] = planes[green]
-    else:
-        np.add(rgb[0], rgb[2], out=rgb[1])
-        rgb[1] *= np.float32(0.5)
+        names = (red, green, blue)
+        return [images[name] for name in names], [levels[name] for name in names]
+    mean = (images[red] + images[blue]) * np.float32(0.5)
+    sky = levels[red], (levels[red] + levels[blue]) / 2, levels[blue]
+    return [images[red], mean, images[blue]], list(sky)
+
+
+def _stacked(
+    planes: Sequence[NDArray[np.float32]], levels: Sequence[float], factors: Sequence[float]
+) -> NDArray[np.float32]:
+    """The channels above their skies, each times its factor, (3, ny, nx)."""
+    rgb = np.empty((3, *planes[0].shape), np.float32)
+
+    def rows(first: int, last: int) -> None:
+        for top in range(first, last, _STRIP_ROWS):
+            strip = slice(top, min(top + _STRIP_ROWS, last))
+            for above, plane, level, factor in zip(rgb, planes, levels, factors, strict=True):
+                np.subtract(plane[strip], np.float32(level), out=above[strip])
+                above[strip] *= np.float32(factor)
+
+    over_rows(rows, rgb.shape[1])
     return rgb
 
 
 def _saturated(
     masks: Mapping[str, NDArray[np.uint8]], filters: tuple[str, ...], shape: tuple[int, ...]
 ) -> NDArray[np.bool_]:
-    saturated = np.zeros(shape, bool)
+    bits = np.zeros(shape, np.uint8)
     for name in set(filters) & set(masks):
-        saturated |= (masks[name] & MaskBit.SATURATED) != 0
-    return saturated
+        bits |= masks[name]
+    return np.asarray(bits & np.uint8(MaskBit.SATURATED), bool)
 
 
-def _equally_sharp(rgb: NDArray[np.float32], saturated: NDArray[np.bool_]) -> tuple[str, ...]:
-    """Make the channels alike, in place, where they differ; names of those that were changed."""
-    ny, nx = saturated.shape
-    middle = (
-        slice(max(0, (ny - _PROFILE_PX) // 2), (ny + _PROFILE_PX) // 2),
-        slice(max(0, (nx - _PROFILE_PX) // 2), (nx + _PROFILE_PX) // 2),
+def _equally_sharp(
+    planes: list[NDArray[np.float32]], stars: pd.DataFrame | None, colors: StarColors
+) -> tuple[tuple[str, ...], float]:
+    """Make the channels alike where they differ.
+
+    Returns
+    -------
+    Names of those that were exchanged, and the least sharp one's FWHM, px.
+    """
+    if stars is None or len(colors.x) == 0:
+        return (), 0.0
+    ny, nx = planes[0].shape
+    middle = tuple(
+        slice(max(0, (side - _PROFILE_PX) // 2), (side + _PROFILE_PX) // 2) for side in (ny, nx)
     )
-    with ThreadPoolExecutor(2, thread_name_prefix="profile") as pool:
-        profiles = list(pool.map(lambda plane: _profile(plane[middle], saturated[middle]), rgb))
-    done = make_alike(rgb, profiles, _ALIKE)
-    return tuple(CHANNELS[index] for index in done)
-
-
-def _profile(plane: NDArray[np.float32], saturated: NDArray[np.bool_]) -> Psf | None:
-    hidden = ~np.isfinite(plane)
-    mask = np.where(saturated, MaskBit.SATURATED, 0).astype(np.uint8)
-    mask[hidden] = np.uint8(MaskBit.NO_DATA)
-    try:
-        stars = find_stars(np.where(hidden, np.float32(0), plane), mask)
-    except Unusable:
-        return None
-    return measure_psf(plane, hidden, stars)
+    in_all = stars.loc[colors.number]
+    x, y = (colors.x - middle[1].start, colors.y - middle[0].start)
+    inside = (x > 0) & (x < _PROFILE_PX) & (y > 0) & (y < _PROFILE_PX)
+    profiles = []
+    for plane, flux_e in zip(planes, colors.flux_e, strict=True):
+        part = plane[middle]
+        table = in_all.assign(x=x, y=y, flux_e=flux_e)[inside]
+        profiles.append(measure_psf(part, ~np.isfinite(part), table))
+    done = make_alike(planes, profiles, _ALIKE)
+    widest_px = max((profile.fwhm_px for profile in profiles if profile is not None), default=0.0)
+    return tuple(CHANNELS[index] for index in done), widest_px
 
 
 def _lightened(
@@ -172,7 +200,7 @@ def _lightened(
     """
     if len(stars.x) < _MIN_LUMINANCE_STARS:
         return False
-    there = star_colors(np.stack([luminance] * 3), ~np.isfinite(luminance))
+    there = star_colors([luminance] * 3, ~np.isfinite(luminance))
     weights = _luminance_weights(stars, there, white)
     if weights is None:
         return False
@@ -240,8 +268,10 @@ def _band(image: NDArray[np.float32], mask: NDArray[np.uint8] | None) -> Band:
 
 def _noise(image: NDArray[np.float32]) -> float:
     """Of one pixel, from differences of neighbours three apart, which no nebula reaches."""
-    difference = (image[:, 3:] - image[:, :-3]).ravel()
-    sample = difference[:: max(1, difference.size // _NOISE_SAMPLES)]
+    ny, nx = image.shape
+    size = ny * max(nx - 3, 0)
+    rows, columns = np.divmod(np.arange(0, size, max(1, size // _NOISE_SAMPLES)), max(nx - 3, 1))
+    sample = image[rows, columns + 3] - image[rows, columns]
     sample = sample[np.isfinite(sample)]
     if sample.size == 0:
         return 0.0
@@ -249,7 +279,16 @@ def _noise(image: NDArray[np.float32]) -> float:
 
 
 def _whiten(rgb: NDArray[np.float32], saturated: NDArray[np.bool_]) -> None:
-    """Give saturated pixels, in place, no colour and the level of their brightest channel."""
-    if saturated.any():
-        around = binary_dilation(saturated)
-        rgb[:, around] = rgb[:, around].max(axis=0)
+    """Give saturated pixels and their neighbours, in place, no colour and the level of their
+    brightest channel.
+    """
+    rows, columns = np.nonzero(saturated)
+    around = [(rows, columns)]
+    for down, right in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+        near = rows + down, columns + right
+        there = [(at >= 0) & (at < size) for at, size in zip(near, saturated.shape, strict=True)]
+        around.append(tuple(at[there[0] & there[1]] for at in near))
+    # All are looked at before the first is changed.
+    brightest = [rgb[:, y, x].max(axis=0) for y, x in around]
+    for (y, x), level in zip(around, brightest, strict=True):
+        rgb[:, y, x] = level

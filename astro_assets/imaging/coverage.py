@@ -15,7 +15,9 @@ _CELLS = 100
 """along the longer side, at most"""
 
 
-def well_covered(weight: NDArray[np.float32]) -> tuple[slice, slice]:
+def well_covered(
+    weight: NDArray[np.float32], step: tuple[int, int] = (1, 1), shape: tuple[int, int] = (0, 0)
+) -> tuple[slice, slice]:
     """Rows and columns of the largest rectangle that frames cover well: what a picture shows.
 
     Frames that lie turned to one another leave empty corners and thin edges; none of them is in
@@ -23,20 +25,40 @@ def well_covered(weight: NDArray[np.float32]) -> tuple[slice, slice]:
 
     Parameters
     ----------
-    weight : (ny, nx), of a `Stacked`
+    weight : (ny, nx), of a `Stacked`; or one value for each ``step`` rows and columns of it
+    shape : (ny, nx) of the stack, where it is not that of ``weight``
     """
-    ny, nx = weight.shape
+    ny, nx = shape if any(shape) else weight.shape
     seen = weight[weight > 0]
     if seen.size == 0:
         return slice(0, ny), slice(0, nx)
     good = weight >= np.float32(np.median(seen) * _HALF)
     side = max(1, -(-max(ny, nx) // _CELLS))
-    rows, columns = ny // side, nx // side
-    cells = good[: rows * side, : columns * side].reshape(rows, side, columns, side)
-    y0, y1, x0, x1 = _largest_rectangle(cells.mean(axis=(1, 3)) >= _GOOD)
+    cells = good.astype(np.float32)
+    for axis, (every, length) in enumerate(zip(step, (ny, nx), strict=True)):
+        cells = _cell_means(cells, axis, every, side, length // side)
+    y0, y1, x0, x1 = _largest_rectangle(cells >= _GOOD)
     if (y1 - y0) * (x1 - x0) == 0:
         return slice(0, ny), slice(0, nx)
     return slice(y0 * side, y1 * side), slice(x0 * side, x1 * side)
+
+
+def _cell_means(
+    values: NDArray[np.float32], axis: int, step: int, side: int, cells: int
+) -> NDArray[np.float32]:
+    """Means along an axis of what lies in each cell of ``side`` pixels, of values ``step`` apart.
+
+    A cell between two values takes the next one.
+    """
+    if cells == 0:
+        return values.take([], axis)
+    middle = np.arange(values.shape[axis]) * step + step // 2
+    edges = np.searchsorted(middle, np.arange(cells + 1) * side)
+    first = np.minimum(edges[:-1], values.shape[axis] - 1)
+    values = np.take(values, np.arange(max(int(edges[-1]), int(first[-1]) + 1)), axis)
+    sums = np.add.reduceat(values, first, axis)
+    counts = np.maximum(np.diff(edges), 1)
+    return np.asarray(sums / (counts[:, None] if axis == 0 else counts), np.float32)
 
 
 def _largest_rectangle(good: NDArray[np.bool_]) -> tuple[int, int, int, int]:

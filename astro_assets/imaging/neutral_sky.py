@@ -5,9 +5,13 @@ sky below single stars (`local_sky`), a mesh for finding stars (`background`).
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
+
+from astro_assets.imaging.threads import over_rows
 
 _BOX_PX = 32
 _SHARE = 0.1
@@ -32,40 +36,61 @@ def sky_levels(planes: Mapping[str, NDArray[np.float32]]) -> dict[str, float]:
     name → level; 0 for all where no box has data in every plane
     """
     # Chosen by some rows and measured on others: what noise makes dark would come out too dark.
-    chosen, medians = (
-        np.array([_box_medians(plane, rows) for plane in planes.values()]) for rows in (0, 1)
-    )
+    chosen = np.array([_box_medians(plane, 0) for plane in planes.values()])
     noise = np.array([_spread(values) for values in chosen])[:, None]
     darkness = (chosen / np.maximum(noise, 1e-6)).sum(axis=0)
-    known = np.flatnonzero(np.isfinite(darkness) & np.isfinite(medians).all(axis=0))
-    if known.size == 0:
-        return dict.fromkeys(planes, 0.0)
+    known = np.flatnonzero(np.isfinite(darkness))
     darkest = known[np.argsort(darkness[known])][: max(1, round(_SHARE * known.size))]
-    levels = np.median(medians[:, darkest], axis=1)
+    medians = np.array([_box_medians(plane, 1, darkest) for plane in planes.values()])
+    medians = medians[:, np.isfinite(medians).all(axis=0)]
+    if medians.size == 0:
+        return dict.fromkeys(planes, 0.0)
+    levels = np.median(medians, axis=1)
     return {name: float(level) for name, level in zip(planes, levels, strict=True)}
 
 
-def _box_medians(image: NDArray[np.float32], which: int) -> NDArray[np.float64]:
+def _box_medians(
+    image: NDArray[np.float32], which: int, boxes: NDArray[np.intp] | None = None
+) -> NDArray[np.float64]:
     """Medians of boxes over the image, row by row of boxes; NaN where most of a box is blank.
 
     Of each box every other band of rows is taken, the even ones or the odd ones.
+
+    boxes : the numbers of those that are wanted, or all
     """
     side = max(1, min(_BOX_PX, *image.shape))
-    ny, nx = image.shape[0] // side, image.shape[1] // side
-    boxes = image[: ny * side, : nx * side].reshape(ny, side, nx, side).swapaxes(1, 2)
-    taken = np.arange(side) // _BAND_ROWS % 2 == which if side > _BAND_ROWS else slice(None)
+    if boxes is None:
+        boxes = np.arange((image.shape[0] // side) * (image.shape[1] // side))
+    taken = np.arange(side)
+    if side > _BAND_ROWS:
+        taken = taken[taken // _BAND_ROWS % 2 == which]
     # Of a large image every other column is plenty.
-    columns = slice(None, None, 2 if image.size > _LARGE else 1)
-    values = boxes[:, :, taken, columns].reshape(ny * nx, -1)
-    holes = np.isnan(values)
-    if not holes.any():
-        return np.asarray(np.median(values, axis=1), np.float64)
-    blank = holes.mean(axis=1) > 0.5
-    values = values.copy()
-    values[blank] = 0.0
-    medians = np.nanmedian(values, axis=1).astype(np.float64)
-    medians[blank] = np.nan
-    return np.asarray(medians)
+    step = 2 if image.size > _LARGE else 1
+    medians = np.empty(boxes.size)
+    plane = np.ascontiguousarray(image, np.float32)
+    over_rows(
+        lambda first, last: _medians(
+            plane, side, taken, step, boxes[first:last], medians[first:last]
+        ),
+        boxes.size,
+    )
+    return medians
+
+
+@njit(cache=True, nogil=True)
+def _medians(image: Any, side: int, taken: Any, step: int, boxes: Any, medians: Any) -> None:
+    across = image.shape[1] // side
+    values = np.empty(taken.size * side, np.float32)
+    for k in range(boxes.size):
+        top, left = boxes[k] // across * side, boxes[k] % across * side
+        n = seen = 0
+        for row in taken:
+            for x in range(left, left + side, step):
+                value = image[top + row, x]
+                values[seen] = value
+                seen += not np.isnan(value)
+                n += 1
+        medians[k] = np.median(values[:seen]) if 2 * seen >= n else np.nan
 
 
 def _spread(values: NDArray[np.float64]) -> float:

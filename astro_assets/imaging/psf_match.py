@@ -5,7 +5,7 @@ convolution that passes over holes. What does not: what the images are matched f
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import MutableSequence, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -223,19 +223,19 @@ def convolve(
 
 
 def make_alike(
-    planes: NDArray[np.float32], psfs: Sequence[Psf | None], tolerance: float
+    planes: MutableSequence[NDArray[np.float32]], psfs: Sequence[Psf | None], tolerance: float
 ) -> tuple[int, ...]:
-    """Convolve, in place, the sharper planes to the least sharp one's profile.
+    """Exchange the sharper planes for what they are at the least sharp one's profile.
 
     Parameters
     ----------
-    planes : (n, ny, nx) float32, NaN is no data
+    planes : (ny, nx) float32 each, NaN is no data
     psfs : of each; with an unknown one nothing is done
     tolerance : relative difference of the FWHM that needs no matching
 
     Returns
     -------
-    Indices of the planes that were convolved.
+    Indices of the planes that were exchanged.
     """
     known = [psf for psf in psfs if psf is not None]
     widths = [psf.fwhm_px for psf in known]

@@ -4,10 +4,14 @@ What belongs here: the stars' colours as recorded, and against a catalogue's. Wh
 mixture of filters (`mixture`), the picture (`color`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import sep
+from numba import njit
 from numpy.typing import NDArray
 
 from astro_assets.errors import Unusable
@@ -15,6 +19,7 @@ from astro_assets.imaging.local_sky import local_sky
 from astro_assets.imaging.mask import MaskBit
 from astro_assets.imaging.match import nearest_pairs
 from astro_assets.imaging.stars import find_stars
+from astro_assets.imaging.threads import over_rows
 
 SOLAR_COLOR = {"B-V": 0.653, "BP-RP": 0.818}
 """Colour of the Sun, a G2V star (Ramírez et al. 2012, ApJ 752, 5; Casagrande & VandenBerg 2018,
@@ -35,6 +40,8 @@ _APERTURE_FWHM = 2.8
 _RING_FWHM = (4.0, 6.0)
 _CLIP_SIGMA = 3.0
 _ROUNDS = 5
+_THIRD = np.float32(1 / 3)
+_BLANK, _FULL = np.uint8(MaskBit.NO_DATA), np.uint8(MaskBit.SATURATED)
 
 
 @dataclass(frozen=True)
@@ -60,11 +67,13 @@ class StarColors:
 
     x, y : (n,) 0-based pixels
     flux_e : (3, n) electrons in red, green and blue
+    number : (n,) their labels in the table of stars
     """
 
     x: NDArray[np.float64]
     y: NDArray[np.float64]
     flux_e: NDArray[np.float64]
+    number: NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -87,42 +96,93 @@ class Balance:
     source: str
 
 
-def star_colors(rgb: NDArray[np.float32], saturated: NDArray[np.bool_]) -> StarColors:
-    """Measure the stars of three planes in one aperture, wide enough for the widest.
+def bright_stars(
+    rgb: Sequence[NDArray[np.float32]], saturated: NDArray[np.bool_]
+) -> pd.DataFrame | None:
+    """The stars of three planes, found on their mean, that tell colours; None without any.
 
     Parameters
     ----------
-    rgb : (3, ny, nx) electrons, NaN is no data
+    rgb : (ny, nx) electrons each, NaN is no data
     saturated : (ny, nx) bool, in any of them
+
+    Returns
+    -------
+    As `stars.find_stars` gives them, those that `telling` picks.
     """
-    blank = ~np.isfinite(rgb).all(axis=0)
-    mask = np.where(saturated, MaskBit.SATURATED, 0).astype(np.uint8)
-    mask[blank] |= np.uint8(MaskBit.NO_DATA)
-    seen = np.where(blank, np.float32(0), rgb.mean(axis=0)).astype(np.float32)
+    seen, mask = _together(rgb, saturated)
     try:
-        stars = find_stars(seen, mask)
+        return telling(find_stars(seen, mask))
     except Unusable:
-        return StarColors(np.empty(0), np.empty(0), np.empty((3, 0)))
-    good = stars[~stars["saturated"] & (stars["snr"] >= _MIN_SNR)].head(_MOST_STARS)
-    x, y = good["x"].to_numpy(), good["y"].to_numpy()
-    if len(good) == 0:
-        return StarColors(x, y, np.empty((3, 0)))
-    fwhm_px = float(good["fwhm_px"].median())
-    hidden = blank | saturated
+        return None
+
+
+def telling(stars: pd.DataFrame) -> pd.DataFrame:
+    """The brightest of a table that are not saturated and clear enough to tell a colour."""
+    return stars[~stars["saturated"] & (stars["snr"] >= _MIN_SNR)].head(_MOST_STARS)
+
+
+def star_colors(
+    rgb: Sequence[NDArray[np.float32]],
+    saturated: NDArray[np.bool_],
+    stars: pd.DataFrame | None = None,
+    fwhm_px: float = 0.0,
+) -> StarColors:
+    """Measure stars of three planes in one aperture, wide enough for the widest.
+
+    Parameters
+    ----------
+    rgb : (ny, nx) electrons each, NaN is no data
+    saturated : (ny, nx) bool, in any of them
+    stars : those to measure, where they are known already, as `bright_stars` gives them
+    fwhm_px : of the least sharp plane, where that is known to be more than the stars'
+    """
+    if stars is None:
+        stars = bright_stars(rgb, saturated)
+    if stars is None or len(stars) == 0:
+        return StarColors(np.empty(0), np.empty(0), np.empty((3, 0)), np.empty(0, np.intp))
+    x, y = stars["x"].to_numpy(np.float64), stars["y"].to_numpy(np.float64)
+    fwhm_px = max(float(stars["fwhm_px"].median()), fwhm_px)
     radius_px = _APERTURE_FWHM * fwhm_px
-    lost, _, _ = sep.sum_circle(hidden.astype(np.float32), x, y, radius_px, subpix=1)
+    area_px2 = np.pi * radius_px**2
+    hidden = _together(rgb, saturated)[1] != 0
     fluxes = []
     for plane in rgb:
-        signal = np.where(hidden, np.float32(0), plane)
-        sky = local_sky(signal, hidden, x, y, _RING_FWHM[0] * fwhm_px, _RING_FWHM[1] * fwhm_px)
-        flux, _, edge = sep.sum_circle(signal, x, y, radius_px, subpix=5)
-        area_px2 = np.pi * radius_px**2
+        sky = local_sky(plane, hidden, x, y, _RING_FWHM[0] * fwhm_px, _RING_FWHM[1] * fwhm_px)
+        # Flags tell a circle that is cut by the border or by a hidden pixel.
+        flux, _, flags = sep.sum_circle(plane, x, y, radius_px, mask=hidden, subpix=5)
         flux = flux - area_px2 * sky.level
-        known = (edge == 0) & (lost == 0) & (flux > _MIN_SNR / 2 * area_px2 * sky.error)
+        known = (flags == 0) & (flux > _MIN_SNR / 2 * area_px2 * sky.error)
         fluxes.append(np.where(known & (flux > 0), flux, np.nan))
     flux_e = np.array(fluxes)
     in_all = np.isfinite(flux_e).all(axis=0)
-    return StarColors(x[in_all], y[in_all], flux_e[:, in_all])
+    number = stars.index.to_numpy()[in_all]
+    return StarColors(x[in_all], y[in_all], flux_e[:, in_all], number)
+
+
+def _together(
+    rgb: Sequence[NDArray[np.float32]], saturated: NDArray[np.bool_]
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """The mean of the channels, 0 where one is blank, and what not to look at in it."""
+    seen, mask = np.empty(saturated.shape, np.float32), np.empty(saturated.shape, np.uint8)
+    red, green, blue = (np.ascontiguousarray(plane, np.float32) for plane in rgb)
+    over_rows(
+        lambda top, bottom: _together_rows(red, green, blue, saturated, top, bottom, seen, mask),
+        len(seen),
+    )
+    return seen, mask
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _together_rows(
+    red: Any, green: Any, blue: Any, saturated: Any, top: int, bottom: int, seen: Any, mask: Any
+) -> None:
+    for y in range(top, bottom):
+        for x in range(seen.shape[1]):
+            mean = (red[y, x] + green[y, x] + blue[y, x]) * _THIRD
+            blank = not abs(mean) < np.float32(np.inf)
+            seen[y, x] = np.float32(0) if blank else mean
+            mask[y, x] = _BLANK * blank | _FULL * saturated[y, x]
 
 
 def balance(stars: StarColors, known: KnownColors | None, why_not: str = "") -> Balance:

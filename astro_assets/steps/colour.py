@@ -7,17 +7,16 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 from astropy.wcs import WCS
-from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter
 
 from astro_assets.imaging.color import CHANNELS, Composed, compose
 from astro_assets.imaging.coverage import well_covered
+from astro_assets.imaging.mixture import mixture_of
 from astro_assets.imaging.white_balance import KnownColors
 from astro_assets.steps import pictures, provenance
 from astro_assets.steps.credits import credits_of
 from astro_assets.steps.gaia import GaiaClient
+from astro_assets.steps.stack_planes import IMAGE, MASK, WEIGHT, StackPlanes, stack_planes
 from astro_assets.steps.star_colors import known_colors
-from astro_assets.store import ImageFile, opened_fits
 
 _AROUND_PX = 5
 
@@ -44,16 +43,20 @@ def write_picture(
     index_folders : where index files with colours of stars may lie
     gaia : asked for colours where they tell none
     """
-    files = {p.stem: p for p in sorted(folder.glob("*.fits")) if p.stem != "color"}
-    images = {name: _read(path) for name, path in files.items()}
-    rows, columns = _covered_by_all([file.planes["WEIGHT"] for file in images.values()])
-    headers = {name: file.header for name, file in images.items()}
+    paths = {p.stem: p for p in sorted(folder.glob("*.fits")) if p.stem != "color"}
+    files = {name: stack_planes(paths[name]) for name in mixture_of(paths).filters}
+    headers = {name: fits.getheader(paths[name]) for name in files}
+    rows, columns = _covered_by_all(list(files.values()))
     wcs = WCS(next(iter(headers.values())), naxis=2)[rows, columns]
     shape = (rows.stop - rows.start, columns.stop - columns.start)
     known = known_colors(wcs, shape, index_folders, gaia)
     composed = compose(
-        {name: file.image[rows, columns] for name, file in images.items()},
-        {name: file.mask[rows, columns] for name, file in images.items() if file.mask is not None},
+        {name: file.part(IMAGE, rows, columns) for name, file in files.items()},
+        {
+            name: file.part(MASK, rows, columns)
+            for name, file in files.items()
+            if MASK in file.offsets
+        },
         known if isinstance(known, KnownColors) else None,
         known if isinstance(known, str) else "",
     )
@@ -104,24 +107,18 @@ def _white(composed: Composed) -> str:
     return f"{white.white}{stars} ({white.source})" if white.source else f"{white.white}{stars}"
 
 
-def _read(path: Path) -> ImageFile:
-    """A stack's image, mask and weight: what else it holds, a picture does not need."""
-    with opened_fits(path) as hdus:
-        image = np.ascontiguousarray(hdus[0].data, np.float32)
-        weight = np.ascontiguousarray(hdus["WEIGHT"].data, np.float32)
-        mask = np.ascontiguousarray(hdus["MASK"].data) if "MASK" in hdus else None
-        return ImageFile(image, hdus[0].header.copy(), mask, {"WEIGHT": weight})
-
-
-def _covered_by_all(depths: Sequence[NDArray[np.float32]]) -> tuple[slice, slice]:
+def _covered_by_all(files: Sequence[StackPlanes]) -> tuple[slice, slice]:
     """Rows and columns of the part that has its depth in every filter: the noisy rim is left off.
 
     The stacks themselves keep it. Depths are means of a few pixels: those of a drizzled colour go
     up and down from pixel to pixel, and each colour's elsewhere.
     """
-    shallowest = np.full(depths[0].shape, np.inf, np.float32)
-    for depth in depths:
+    shape = files[0].shape
+    side = min(_AROUND_PX, *shape)
+    shallowest = np.full((shape[0] // side, shape[1] // side), np.inf, np.float32)
+    for file in files:
+        depth = file.means(WEIGHT, side)
         covered = depth[depth > 0]
         usual = np.median(covered) if covered.size else np.float32(1)
-        np.minimum(shallowest, uniform_filter(depth / usual, _AROUND_PX), out=shallowest)
-    return well_covered(shallowest)
+        np.minimum(shallowest, depth / usual, out=shallowest)
+    return well_covered(shallowest, (side, side), shape)
