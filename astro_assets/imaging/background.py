@@ -14,6 +14,7 @@ from scipy import ndimage
 from astro_assets.errors import Unusable
 from astro_assets.imaging.mask import UNUSABLE
 from astro_assets.imaging.mesh import box_sky, spread
+from astro_assets.imaging.order import median
 from astro_assets.imaging.threads import over_rows
 
 _BOX_PX = 64
@@ -112,7 +113,7 @@ def background(image: NDArray[np.float32], mask: NDArray[np.uint8]) -> Backgroun
         nodes_e=level,
         nodes_rms_e=rms,
         box_px=box_px,
-        median_e=float(np.median(sample)),
+        median_e=median(sample),
         rms_e=rms_e,
     )
 

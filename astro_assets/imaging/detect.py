@@ -17,12 +17,17 @@ from numpy.typing import NDArray
 from astro_assets.imaging.background import Background
 from astro_assets.imaging.mask import UNUSABLE, MaskBit
 from astro_assets.imaging.mesh import spread_row
+from astro_assets.imaging.order import quantile
 from astro_assets.imaging.profile import GAUSSIAN_FWHM
 from astro_assets.imaging.threads import over_rows
 from astro_assets.imaging.watershed import peak_sums, watershed
 
 _FILTER_FWHM_PX = 3.0
 _REACH = 2
+_SOME = 64
+"""pixels that are looked at together"""
+_LEAST_RMS = 0.2
+"""of the frame's noise, as in `background`"""
 _LEAST_PIXELS = 5
 _CORRELATION_PX = 512
 _PLAINLY_CORRELATED, _MOST_CORRELATED = 1.1, 4.0
@@ -67,50 +72,67 @@ class Peaks:
         return len(self.x)
 
 
-def signal_of(image: NDArray[np.float32], mask: NDArray[np.uint8], sky: Background) -> Signal:
-    """The frame above its sky, and what is hidden in it.
+@dataclass(frozen=True, slots=True)
+class Above:
+    """Pixels whose filtered value is above the threshold, row by row.
+
+    rows, columns : (n,) int32
+    height : (n,) float32, in sigmas of the filtered noise
+    """
+
+    rows: NDArray[np.int32]
+    columns: NDArray[np.int32]
+    height: NDArray[np.float32]
+
+
+def signal_above(
+    image: NDArray[np.float32], mask: NDArray[np.uint8], sky: Background, limit: float
+) -> tuple[Signal, Above]:
+    """The frame above its sky, what is hidden in it, and where the matched filter sees light.
 
     Parameters
     ----------
     image : (ny, nx) float32, electrons
     mask : (ny, nx) uint8 with the bits of `MaskBit`
+    limit : threshold, in sigmas of independent noise
     """
     image = np.ascontiguousarray(image, np.float32)
     light = np.empty(image.shape, np.float32)
     hidden = np.empty(image.shape, np.bool_)
-    over_rows(
-        lambda top, bottom: _take_off(
-            image, mask, _HIDING, sky.nodes_e, sky.box_px, top, bottom, light, hidden
-        ),
-        image.shape[0],
-    )
-    return Signal(light, hidden)
+    parts: dict[int, tuple[Any, Any, Any]] = {}
+
+    def strip(top: int, bottom: int) -> None:
+        parts[top] = _strip(
+            image, mask, _HIDING, sky.nodes_e, sky.nodes_rms_e, sky.box_px, _WEIGHTS,
+            limit, _LEAST_RMS * sky.rms_e, top, bottom, light, hidden,
+        )  # fmt: skip
+
+    over_rows(strip, image.shape[0])
+    pieces = [parts[top] for top in sorted(parts)]
+    rows, columns, height = (np.concatenate([piece[i] for piece in pieces]) for i in range(3))
+    return Signal(light, hidden), Above(rows, columns, height)
 
 
-def noise_correlation(signal: Signal, sky: Background) -> float:
+def noise_correlation(
+    image: NDArray[np.float32], mask: NDArray[np.uint8], sky: Background
+) -> float:
     """By how much smoothing leaves more noise than it would if pixels were independent.
 
     They are not in debayered, resampled or smoothed images. Without this, a star of five sigma
     would be one of two or three, and noise would be counted as stars. 1 for independent pixels.
     """
     top, left = (max(0, (side - _CORRELATION_PX) // 2) for side in sky.shape)
-    part = np.s_[top : top + _CORRELATION_PX, left : left + _CORRELATION_PX]
-    light, seen = np.ascontiguousarray(signal.light[part]), ~signal.hidden[part]
-    before = _robust_sigma(light[seen])
-    filtered = np.zeros_like(light)
-    _filter_rows(light, _WEIGHTS, 0, light.shape[0], filtered)
-    after = _robust_sigma(filtered[seen])
+    light, filtered, seen = _middle_part(
+        np.ascontiguousarray(image, np.float32), mask, _HIDING, sky.nodes_e, sky.box_px, _WEIGHTS,
+        top, left, min(_CORRELATION_PX, sky.shape[0]), min(_CORRELATION_PX, sky.shape[1]),
+    )  # fmt: skip
+    before, after = _robust_sigma(light[seen]), _robust_sigma(filtered[seen])
     ratio = after / before if before > 0 else 1.0
     return float(min(ratio, _MOST_CORRELATED)) if ratio > _PLAINLY_CORRELATED else 1.0
 
 
 def find_peaks(
-    signal: Signal,
-    sky: Background,
-    *,
-    gain: float,
-    correlation: float,
-    threshold_sigma: float,
+    signal: Signal, above: Above, sky: Background, *, gain: float, correlation: float
 ) -> Peaks:
     """Peaks of at least five pixels above the noise of the matched filter.
 
@@ -119,7 +141,7 @@ def find_peaks(
     gain : electrons per unit of the image, for the photon noise at saddles
     correlation : from `noise_correlation`
     """
-    rows, columns, height = _above(signal, sky, threshold_sigma * correlation)
+    rows, columns, height = above.rows, above.columns, above.height
     order = np.argsort(height)[::-1]
     photons = 1 / (float(_WEIGHTS.sum()) ** 2 * gain * sky.rms_e)
     owner = watershed(rows, columns, height, order, correlation, photons)
@@ -163,99 +185,144 @@ _WEIGHTS = _kernel()
 
 def _robust_sigma(values: NDArray[np.float32]) -> float:
     """From the lower half, which stars do not reach."""
-    low, middle = np.percentile(values, [15.87, 50]) if values.size else (0.0, 0.0)
-    return float(middle - low)
-
-
-def _above(
-    signal: Signal, sky: Background, limit: float
-) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
-    """Pixels whose filtered value is above ``limit`` sigmas: rows, columns, values; row by row."""
-    parts: dict[int, tuple[Any, Any, Any]] = {}
-
-    def strip(top: int, bottom: int) -> None:
-        room = max(4096, (bottom - top) * sky.shape[1] // 20)
-        while True:
-            rows, columns = np.empty(room, np.int32), np.empty(room, np.int32)
-            height = np.empty(room, np.float32)
-            n = _collect(
-                signal.light, signal.hidden, _WEIGHTS, sky.nodes_rms_e, sky.box_px,
-                0.2 * sky.rms_e, limit, top, bottom, rows, columns, height,
-            )  # fmt: skip
-            if n <= room:
-                parts[top] = rows[:n], columns[:n], height[:n]
-                return
-            room = n
-
-    over_rows(strip, sky.shape[0])
-    pieces = [parts[top] for top in sorted(parts)]
-    rows, columns, height = (np.concatenate([piece[i] for piece in pieces]) for i in range(3))
-    return rows, columns, height
+    return quantile(values, 0.5) - quantile(values, 0.1587) if values.size else 0.0
 
 
 @njit(cache=True, nogil=True)
-def _take_off(
-    image: Any, mask: Any, hiding: int, nodes: Any, box_px: int, top: int, bottom: int,
-    light: Any, hidden: Any,
-) -> None:  # fmt: skip
-    level = np.empty(image.shape[1], np.float32)
-    for y in range(top, bottom):
-        spread_row(nodes, box_px, y, level)
-        for x in range(image.shape[1]):
-            value = image[y, x]
-            out = (mask[y, x] & hiding) != 0 or not np.isfinite(value)
-            hidden[y, x] = out
-            light[y, x] = np.float32(0) if out else value - level[x]
+def _strip(
+    image: Any, mask: Any, hiding: int, nodes: Any, nodes_rms: Any, box_px: int, weights: Any,
+    limit: float, least_rms: float, top: int, bottom: int, light: Any, hidden: Any,
+) -> tuple[Any, Any, Any]:  # fmt: skip
+    """Rows ``top`` to ``bottom`` of ``light`` and ``hidden``; what is above ``limit`` in them.
+
+    Each row is filtered while its neighbours are in the cache. Those beyond the strip, which is
+    another thread's, are made here once more.
+    """
+    ny, nx = image.shape
+    beyond, apart = np.zeros((2 * _REACH, nx), np.float32), np.empty(nx, np.bool_)
+    level, noise = np.empty(nx, np.float32), np.empty(nx, np.float32)
+    row = np.empty(nx, np.float32)
+    across = np.zeros(nx + 2 * _REACH, np.float32)
+    room = max(1024, (bottom - top) * nx // 200)
+    rows, columns = np.empty(room, np.int32), np.empty(room, np.int32)
+    height = np.empty(room, np.float32)
+    n = 0
+    for made in range(top - _REACH, bottom + _REACH):
+        if 0 <= made < ny:
+            spread_row(nodes, box_px, made, level)
+            if top <= made < bottom:
+                _take_off(image[made], mask[made], hiding, level, light[made], hidden[made])
+            else:
+                kept = made - top + _REACH if made < top else made - bottom + _REACH
+                _take_off(image[made], mask[made], hiding, level, beyond[kept], apart)
+        y = made - _REACH
+        if y < top:
+            continue
+        _filter_row(light, beyond, weights, y, top, bottom, across, row)
+        spread_row(nodes_rms, box_px, y, noise)
+        for x in range(nx):
+            noise[x] = max(noise[x], np.float32(least_rms))
+        if n + nx > len(rows):
+            rows, columns, height = _longer(rows), _longer(columns), _longer(height)
+        n = _collect(row, noise, np.float32(limit), hidden[y], y, rows, columns, height, n)
+    return rows[:n].copy(), columns[:n].copy(), height[:n].copy()
+
+
+@njit(cache=True, nogil=True)
+def _longer(values: Any) -> Any:
+    result = np.empty(2 * len(values) + _SOME, values.dtype)
+    result[: len(values)] = values
+    return result
+
+
+@njit(cache=True, nogil=True)
+def _take_off(image: Any, mask: Any, hiding: int, level: Any, light: Any, hidden: Any) -> None:
+    """One row above its sky."""
+    for x in range(len(image)):
+        value = image[x]
+        out = ((mask[x] & hiding) != 0) | (not np.isfinite(value))
+        hidden[x] = out
+        light[x] = np.float32(0) if out else value - level[x]
+
+
+@njit(cache=True, nogil=True)
+def _line(light: Any, beyond: Any, y: int, top: int, bottom: int) -> Any:
+    """A row of the strip, or of what lies beyond it: zeros where there is no frame."""
+    if y < top:
+        return beyond[y - top + _REACH]
+    return light[y] if y < bottom else beyond[y - bottom + _REACH]
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _filter_row(light: Any, weights: Any, y: int, across: Any, row: Any) -> None:
-    """One row of the filtered frame; beyond the borders there is no light."""
-    ny, nx = light.shape
-    reach = len(weights) // 2
+def _filter_row(
+    light: Any, beyond: Any, weights: Any, y: int, top: int, bottom: int, across: Any, row: Any
+) -> None:
+    """One row of the filtered frame; ``across`` has two more values at either end, zeros."""
+    a = _line(light, beyond, y - 2, top, bottom)
+    b = _line(light, beyond, y - 1, top, bottom)
+    c = light[y]
+    d = _line(light, beyond, y + 1, top, bottom)
+    e = _line(light, beyond, y + 2, top, bottom)
+    far, near, middle = weights[0], weights[1], weights[2]
+    nx = len(row)
     for x in range(nx):
-        across[x] = 0
-    for k in range(-reach, reach + 1):
-        if 0 <= y + k < ny:
-            weight = weights[k + reach]
-            for x in range(nx):
-                across[x] += weight * light[y + k, x]
+        across[x + 2] = far * (a[x] + e[x]) + near * (b[x] + d[x]) + middle * c[x]
     for x in range(nx):
-        row[x] = weights[reach] * across[x]
-    for k in range(1, reach + 1):
-        weight = weights[reach + k]
-        for x in range(nx - k):
-            row[x] += weight * across[x + k]
-        for x in range(k, nx):
-            row[x] += weight * across[x - k]
+        row[x] = (
+            far * (across[x] + across[x + 4])
+            + near * (across[x + 1] + across[x + 3])
+            + middle * across[x + 2]
+        )
 
 
 @njit(cache=True, nogil=True)
-def _filter_rows(light: Any, weights: Any, top: int, bottom: int, filtered: Any) -> None:
-    across = np.empty(light.shape[1], np.float32)
-    for y in range(top, bottom):
-        _filter_row(light, weights, y, across, filtered[y])
+def _middle_part(
+    image: Any, mask: Any, hiding: int, nodes: Any, box_px: int, weights: Any,
+    top: int, left: int, down: int, across_px: int,
+) -> tuple[Any, Any, Any]:  # fmt: skip
+    """Light, filtered light and what is not hidden of a part of the frame, as if it were alone."""
+    light, filtered = (
+        np.empty((down, across_px), np.float32),
+        np.empty((down, across_px), np.float32),
+    )
+    hidden = np.empty((down, across_px), np.bool_)
+    level = np.empty(image.shape[1], np.float32)
+    right = left + across_px
+    for y in range(down):
+        spread_row(nodes, box_px, top + y, level)
+        _take_off(
+            image[top + y, left:right], mask[top + y, left:right], hiding, level[left:right],
+            light[y], hidden[y],
+        )  # fmt: skip
+    beyond, across = (
+        np.zeros((2 * _REACH, across_px), np.float32),
+        np.zeros(across_px + 2 * _REACH, np.float32),
+    )
+    for y in range(down):
+        _filter_row(light, beyond, weights, y, 0, down, across, filtered[y])
+    return light, filtered, ~hidden
 
 
 @njit(cache=True, nogil=True)
 def _collect(
-    light: Any, hidden: Any, weights: Any, nodes: Any, box_px: int, least_rms: float,
-    limit: float, top: int, bottom: int, rows: Any, columns: Any, height: Any,
+    row: Any, noise: Any, limit: float, hidden: Any, y: int, rows: Any, columns: Any, height: Any,
+    n: int,
 ) -> int:  # fmt: skip
-    """Write down what is above ``limit`` sigmas; returns how much there is, whatever the room."""
-    nx = light.shape[1]
-    across, row, rms = (
-        np.empty(nx, np.float32), np.empty(nx, np.float32), np.empty(nx, np.float32),
-    )  # fmt: skip
-    n = 0
-    for y in range(top, bottom):
-        _filter_row(light, weights, y, across, row)
-        spread_row(nodes, box_px, y, rms)
-        for x in range(nx):
-            if row[x] > limit * max(rms[x], least_rms) and not hidden[y, x]:
-                if n < len(rows):
-                    rows[n], columns[n] = y, x
-                    height[n] = row[x] / max(rms[x], least_rms)
+    """Write down what is above ``limit`` sigmas in a row; returns how much there is by then.
+
+    Most pixels are not, which is seen of many at a time.
+    """
+    for start in range(0, len(row), _SOME):
+        stop = min(start + _SOME, len(row))
+        some = 0
+        for x in range(start, stop):
+            some += row[x] > limit * noise[x]
+        if some == 0:
+            continue
+        for x in range(start, stop):
+            if row[x] > limit * noise[x] and not hidden[x]:
+                rows[n], columns[n] = y, x
+                height[n] = row[x] / noise[x]
                 n += 1
     return n
 

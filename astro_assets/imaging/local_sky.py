@@ -11,6 +11,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from astro_assets.imaging.order import median
 from astro_assets.imaging.threads import over_rows
 
 _CLIP_SIGMA = 3.0
@@ -112,8 +113,8 @@ def _clipped_mean(values: Any) -> Any:
     Other stars are taken out by median and median deviation, what remains of them by mean and
     standard deviation.
     """
-    centre = float(np.median(values))
-    sigma = 1.4826 * float(np.median(np.abs(values - np.float32(centre))))
+    centre = median(values)
+    sigma = 1.4826 * median(np.abs(values - np.float32(centre)))
     n = len(values)
     for _ in range(_ROUNDS):
         left = _within(values, n, centre - _CLIP_SIGMA * sigma, centre + _CLIP_SIGMA * sigma)

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from astro_assets.imaging.order import median
+
 _CLIP_SIGMA = 3.0
 _ROUNDS = 30
 _BINS = 240
@@ -17,6 +19,7 @@ _STARS_SPREADS = 10.0
 _CROWDED = 0.3
 _LEAST_SHARE = 0.1
 """A box tells something from this share of usable pixels on."""
+_HALF = np.float32(0.5)
 _TRUNCATED = 0.9866
 """Standard deviation of a Gaussian that is cut off at 3 σ."""
 
@@ -36,9 +39,8 @@ def box_sky(
                 for x in range(column * box_px, min((column + 1) * box_px, nx), step):
                     value = image[y, x]
                     seen += 1
-                    if not mask[y, x] & unusable and np.isfinite(value):
-                        values[n] = value
-                        n += 1
+                    values[n] = value
+                    n += (mask[y, x] & unusable == 0) & np.isfinite(value)
             if n <= _LEAST_SHARE * seen:
                 level[row, column] = rms[row, column] = np.nan
             else:
@@ -47,16 +49,19 @@ def box_sky(
 
 @njit(cache=True, nogil=True)
 def _clipped_sky(values: Any) -> tuple[float, float]:
-    """Mode and standard deviation of what is left after clipping. Rearranges ``values``."""
-    n = _without_stars(values)
-    mean, sigma = _mean_and_sigma(values, n)
+    """Mode and standard deviation of what is left after clipping.
+
+    What was clipped once stays out, so the limits only come closer.
+    """
+    low, high, about = _without_stars(values)
+    n, mean, sigma = _mean_and_sigma(values, low, high, about)
     for _ in range(_ROUNDS):
-        left = _within(values, n, mean - _CLIP_SIGMA * sigma, mean + _CLIP_SIGMA * sigma)
+        low, high = max(low, mean - _CLIP_SIGMA * sigma), min(high, mean + _CLIP_SIGMA * sigma)
+        left, nearer, narrower = _mean_and_sigma(values, low, high, mean)
         if left == n or left == 0:
             break
-        n = left
-        mean, sigma = _mean_and_sigma(values, n)
-    middle = _median(values, n, mean, sigma)
+        n, mean, sigma = left, nearer, narrower
+    middle = _median(values, low, high, n, mean, sigma)
     mode = middle
     if sigma > 0 and abs(mean - middle) < _CROWDED * sigma:
         mode = 2.5 * middle - 1.5 * mean
@@ -64,57 +69,60 @@ def _clipped_sky(values: Any) -> tuple[float, float]:
 
 
 @njit(cache=True, nogil=True)
-def _without_stars(values: Any) -> int:
-    """Bring to the front what is near the median of a few; returns how many values that are.
+def _without_stars(values: Any) -> tuple[float, float, float]:
+    """Limits of what is near the median of a few values, and that median.
 
     Where bright stars fill a tenth of a box, mean and standard deviation alone would keep them.
     """
     few = values[:: _EVERY if len(values) >= _EVERY * _FEW else 1].copy()
-    centre = float(np.median(few))
-    spread = float(np.median(np.abs(few - np.float32(centre))))
-    if spread == 0:
-        return len(values)
-    reach = _STARS_SPREADS * spread
-    return _within(values, len(values), centre - reach, centre + reach)
+    centre = median(few)
+    for i in range(len(few)):
+        few[i] = abs(few[i] - np.float32(centre))
+    reach = _STARS_SPREADS * median(few)
+    if reach == 0:
+        reach = np.inf
+    return centre - reach, centre + reach, centre
 
 
-@njit(cache=True, nogil=True)
-def _within(values: Any, n: int, low: float, high: float) -> int:
-    """Bring the values between two limits to the front; returns how many there are."""
-    left = 0
-    for i in range(n):
-        value = values[i]
-        values[left] = value
-        left += low <= value <= high
-    return left
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+def _mean_and_sigma(
+    values: Any, low: float, high: float, about: float
+) -> tuple[int, float, float]:  # fmt: skip
+    """Number, mean and standard deviation of the values between two limits.
 
-
-@njit(cache=True, nogil=True, fastmath=True)
-def _mean_and_sigma(values: Any, n: int) -> tuple[float, float]:
-    offset = float(values[n // 2])
-    total = squares = 0.0  # in 64 bits, for the offset may be a star
-    for i in range(n):
-        off = values[i] - offset
+    Written without branches, for many values at a time. In 64 bits, for ``about`` may be a star.
+    """
+    n = 0
+    total = squares = 0.0
+    for i in range(len(values)):
+        value = float(values[i])
+        inside = (value >= low) & (value <= high)
+        off = value - about if inside else 0.0
+        n += inside
         total += off
         squares += off * off
+    if n == 0:
+        return 0, about, 0.0
     mean = total / n
-    return offset + mean, np.sqrt(max(squares / n - mean * mean, 0.0))
+    return n, about + mean, np.sqrt(max(squares / n - mean * mean, 0.0))
 
 
 @njit(cache=True, nogil=True)
-def _median(values: Any, n: int, mean: float, sigma: float) -> float:
-    """Of values that all lie within some sigmas, from their counts in narrow bins."""
+def _median(values: Any, low: float, high: float, n: int, mean: float, sigma: float) -> float:
+    """Of the ``n`` values between two limits, some sigmas apart, from counts in narrow bins."""
     if sigma == 0:
         return mean
     counts = np.zeros(_BINS, np.int32)
     width = 2 * _CLIP_SIGMA * sigma / _BINS
-    low = mean - _CLIP_SIGMA * sigma
-    for i in range(n):
-        counts[min(max(int((values[i] - low) / width), 0), _BINS - 1)] += 1
+    start = mean - _CLIP_SIGMA * sigma
+    for i in range(len(values)):
+        value = float(values[i])
+        if low <= value <= high:
+            counts[min(max(int((value - start) / width), 0), _BINS - 1)] += 1
     below = 0
     for k in range(_BINS):
         if below + counts[k] >= 0.5 * n:
-            return float(low + width * (k + (0.5 * n - below) / counts[k]))
+            return float(start + width * (k + (0.5 * n - below) / counts[k]))
         below += counts[k]
     return mean
 
@@ -143,8 +151,8 @@ def spread_row(nodes: Any, box_px: int, y: int, row: Any) -> None:
     # Segment k lies between the nodes k - 1 and k; the first and the last reach half a box out.
     for k in range(across + 1):
         a, b, c, d = line[k], line[k + 1], line[k + 2], line[min(k + 3, across + 3)]
-        c1, c2 = np.float32(0.5) * (c - a), a - np.float32(2.5) * b + 2 * c - np.float32(0.5) * d
-        c3 = np.float32(0.5) * (d - a) + np.float32(1.5) * (b - c)
+        c1, c2 = _HALF * (c - a), a - np.float32(2.5) * b + np.float32(2) * c - _HALF * d
+        c3 = _HALF * (d - a) + np.float32(1.5) * (b - c)
         centre = (k - 0.5) * box_px - 0.5
         start = max(0, int(np.ceil(centre)))
         stop = min(len(row), int(np.ceil(centre + box_px)))

@@ -20,6 +20,7 @@ _MAX_ITERATIONS = 40
 _MAX_SIGMA_PX = 15.0
 _MIN_SIGMA_PX = 0.25
 _MAX_DRIFT_PX = 4.0
+_REACH_SIGMA = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,24 +83,37 @@ def _weighted_sums(image, x, y, xx, yy, xy):  # type: ignore[no-untyped-def]  # 
     """Sums of weight·value·(1, dx, dy, dx², dy², dxdy) below the Gaussian."""
     ny, nx = image.shape
     det = xx * yy - xy * xy
-    reach_x, reach_y = int(4 * np.sqrt(xx)) + 2, int(4 * np.sqrt(yy)) + 2
-    x0, x1 = max(0, int(x + 0.5) - reach_x), min(nx, int(x + 0.5) + reach_x + 1)
-    y0, y1 = max(0, int(y + 0.5) - reach_y), min(ny, int(y + 0.5) + reach_y + 1)
     sums = np.zeros(6)
-    for row in range(y0, y1):
+    reach_y = _REACH_SIGMA * np.sqrt(yy)
+    for row in range(max(0, int(np.ceil(y - reach_y))), min(ny, int(np.floor(y + reach_y)) + 1)):
         dy = row - y
-        for column in range(x0, x1):
+        middle = xy * dy / yy
+        half = np.sqrt(max(det * (_REACH_SIGMA**2 * yy - dy * dy), 0.0)) / yy
+        first = max(0, int(np.ceil(x + middle - half)))
+        last = min(nx - 1, int(np.floor(x + middle + half)))
+        if first > last:
+            continue
+        dx = first - x
+        # Along a row the weight's logarithm is a parabola: each weight is the one before it times
+        # a factor, and that factor falls by the same share from pixel to pixel.
+        weight = np.exp(-0.5 * (yy * dx * dx + xx * dy * dy - 2 * xy * dx * dy) / det)
+        factor = np.exp(-0.5 * (yy * (2 * dx + 1) - 2 * xy * dy) / det)
+        fall = np.exp(-yy / det)
+        one = along = square = 0.0
+        for column in range(first, last + 1):
             dx = column - x
-            r2 = (yy * dx * dx + xx * dy * dy - 2 * xy * dx * dy) / det
-            if r2 > 16:
-                continue
-            value = np.exp(-0.5 * r2) * image[row, column]
-            sums[0] += value
-            sums[1] += value * dx
-            sums[2] += value * dy
-            sums[3] += value * dx * dx
-            sums[4] += value * dy * dy
-            sums[5] += value * dx * dy
+            value = weight * image[row, column]
+            one += value
+            along += value * dx
+            square += value * dx * dx
+            weight *= factor
+            factor *= fall
+        sums[0] += one
+        sums[1] += along
+        sums[2] += one * dy
+        sums[3] += square
+        sums[4] += one * dy * dy
+        sums[5] += along * dy
     return sums
 
 

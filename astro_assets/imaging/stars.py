@@ -18,7 +18,7 @@ from astro_assets.imaging.detect import (
     find_peaks,
     near_saturation,
     noise_correlation,
-    signal_of,
+    signal_above,
 )
 from astro_assets.imaging.local_sky import LocalSky, local_sky
 from astro_assets.imaging.moments import Moments, adaptive_moments
@@ -136,11 +136,9 @@ def stars_and_profile(
 ) -> Found:
     """`find_stars`, and the profile behind its widths and fluxes."""
     sky = background(image, mask) if sky is None else sky
-    signal = signal_of(image, mask, sky)
-    correlation = noise_correlation(signal, sky)
-    found = find_peaks(
-        signal, sky, gain=gain, correlation=correlation, threshold_sigma=threshold_sigma
-    )
+    correlation = noise_correlation(image, mask, sky)
+    signal, above = signal_above(image, mask, sky, threshold_sigma * correlation)
+    found = find_peaks(signal, above, sky, gain=gain, correlation=correlation)
     if len(found) == 0:
         return Found(_empty(), GAUSSIAN)
     shapes = adaptive_moments(signal.light, found.x, found.y, found.sigma_px)
