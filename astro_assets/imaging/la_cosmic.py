@@ -13,9 +13,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
+from astro_assets.imaging.ray_figures import (
+    Room,
+    fine_structure_is_below,
+    laplacian_at,
+    laplacians_around,
+    light_around,
+    median_is_below,
+    middle,
+    room,
+    take_window,
+)
 from astro_assets.imaging.tiles import Usual, level_at, spread_at
-
-_SQUARE = 25
 
 
 class Limits(NamedTuple):
@@ -55,11 +64,11 @@ def search(
     rounds : most of them; each looks only around what the one before has found
     """
     nx = image.shape[1]
-    around = np.empty(_SQUARE, np.float64)
+    own = room()
     found = [np.int64(0) for _ in range(0)]
     before = [np.float32(0) for _ in range(0)]
     for _ in range(rounds):
-        new = _round(image, state, usual, floor, places, limits, around)
+        new = _round(image, state, usual, floor, places, limits, own)
         if len(new) == 0:
             break
         for place in new:
@@ -67,7 +76,7 @@ def search(
             before.append(image[place // nx, place % nx])
         for place in new:
             y, x = place // nx, place % nx
-            image[y, x] = _clean_value(image, state, y, x, limits.stride, around)
+            image[y, x] = _clean_value(image, state, y, x, limits.stride, own.values)
         places = _near(state, new, 2 * limits.stride)
     for k in range(len(found)):
         image[found[k] // nx, found[k] % nx] = before[k]
@@ -93,46 +102,64 @@ def _near(state: Any, new: Any, reach: int) -> Any:
 
 @njit(cache=True, nogil=True)
 def _round(
-    image: Any, state: Any, usual: Usual, floor: Any, places: Any, limits: Limits, around: Any
+    image: Any, state: Any, usual: Usual, floor: Any, places: Any, limits: Limits, room: Room
 ) -> Any:
     """One search over the places to look at; marks and returns the new ones."""
     nx = image.shape[1]
     new = [np.int64(0) for _ in range(0)]
     for place in places:
         y, x = place // nx, place % nx
-        if state[y, x] != FREE:
-            continue
-        laplacian = _laplacian(image, y, x, limits.stride)
-        if laplacian <= 2 * limits.significance * math.sqrt(_variance(usual, floor, y, x)):
-            continue
-        if _is_ray(image, usual, floor, y, x, laplacian, limits, around):
+        if state[y, x] == FREE and _is_ray(image, usual, floor, y, x, limits, room):
             new.append(place)
     for place in new:
         state[place // nx, place % nx] = FOUND
     for threshold in (limits.significance, limits.beside):
-        _grow(image, state, usual, floor, new, threshold, limits, around)
+        _grow(image, state, usual, floor, new, threshold, limits, room)
     return new
 
 
 @njit(cache=True, nogil=True)
 def _is_ray(
+    image: Any, usual: Usual, floor: Any, y: int, x: int, limits: Limits, room: Room
+) -> bool:
+    if not _stands_out(image, usual, floor, y, x, limits.significance, limits, room):
+        return False
+    stride = limits.stride
+    inside = take_window(image, y, x, stride, room.window)
+    noise = _noise(image, usual, floor, y, x, stride, inside, room)
+    above = laplacian_at(image, y, x, stride)
+    above -= middle(room.values, laplacians_around(image, y, x, stride, inside, room))
+    # Fine structure counts as a hundredth of the noise at least.
+    return above > 0.02 * limits.contrast * noise and fine_structure_is_below(
+        image, y, x, stride, inside, room, above / (2 * limits.contrast)
+    )
+
+
+@njit(cache=True, nogil=True)
+def _stands_out(
     image: Any,
     usual: Usual,
     floor: Any,
     y: int,
     x: int,
-    laplacian: float,
+    threshold: float,
     limits: Limits,
-    around: Any,
+    room: Room,
 ) -> bool:
+    """The Laplacian is above its median in the 5 × 5 around, and the pixel steeper than a star.
+
+    The median takes extended objects out.
+    """
+    stride = limits.stride
+    laplacian = laplacian_at(image, y, x, stride)
+    if laplacian <= 2 * threshold * math.sqrt(_variance(usual, floor, y, x)):
+        return False
     if _like_a_star(image, usual, floor, y, x, limits.steepness):
         return False
-    noise = _noise(image, usual, floor, y, x, limits.stride, around)
-    significance = _significance(image, y, x, laplacian, noise, limits.stride, around)
-    if significance <= limits.significance:
-        return False
-    fine = max(_fine_structure(image, y, x, limits.stride, around) / noise, 0.01)
-    return significance > limits.contrast * fine
+    inside = take_window(image, y, x, stride, room.window)
+    noise = _noise(image, usual, floor, y, x, stride, inside, room)
+    n = laplacians_around(image, y, x, stride, inside, room)
+    return median_is_below(room.values, n, laplacian - 2 * noise * threshold)
 
 
 @njit(cache=True, nogil=True)
@@ -144,7 +171,7 @@ def _grow(
     new: Any,
     threshold: float,
     limits: Limits,
-    around: Any,
+    room: Room,
 ) -> None:
     """What is next to a new pixel, of whatever colour, and passes the threshold joins in."""
     ny, nx = image.shape
@@ -152,15 +179,9 @@ def _grow(
         y, x = new[k] // nx, new[k] % nx
         for v in range(max(0, y - 1), min(ny, y + 2)):
             for u in range(max(0, x - 1), min(nx, x + 2)):
-                if state[v, u] != FREE:
-                    continue
-                laplacian = _laplacian(image, v, u, limits.stride)
-                if laplacian <= 2 * threshold * math.sqrt(_variance(usual, floor, v, u)):
-                    continue
-                if _like_a_star(image, usual, floor, v, u, limits.steepness):
-                    continue
-                noise = _noise(image, usual, floor, v, u, limits.stride, around)
-                if _significance(image, v, u, laplacian, noise, limits.stride, around) > threshold:
+                if state[v, u] == FREE and _stands_out(
+                    image, usual, floor, v, u, threshold, limits, room
+                ):
                     state[v, u] = FOUND
                     new.append(np.int64(v * nx + u))
 
@@ -172,55 +193,12 @@ def _variance(usual: Usual, floor: Any, y: int, x: int) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def _laplacian(image: Any, y: int, x: int, stride: int) -> float:
-    """Mean of the positive Laplacians of the pixel's four quarters."""
-    ny, nx = image.shape
-    v = image[y, x]
-    up = image[y - stride, x] if y >= stride else v
-    down = image[y + stride, x] if y < ny - stride else v
-    left = image[y, x - stride] if x >= stride else v
-    right = image[y, x + stride] if x < nx - stride else v
-    total = max(2 * v - up - left, 0.0) + max(2 * v - up - right, 0.0)
-    total += max(2 * v - down - left, 0.0) + max(2 * v - down - right, 0.0)
-    return float(0.25 * total)
-
-
-@njit(cache=True, nogil=True)
-def _noise(image: Any, usual: Usual, floor: Any, y: int, x: int, stride: int, around: Any) -> float:
-    """Noise of a pixel by the light that the median of the 5 × 5 around it shows."""
-    light = max(_median(image, y, x, 2, stride, around) - level_at(usual, y, x), 0.0)
-    return float(math.sqrt(_variance(usual, floor, y, x) + light))
-
-
-@njit(cache=True, nogil=True)
-def _significance(
-    image: Any, y: int, x: int, laplacian: float, noise: float, stride: int, around: Any
+def _noise(
+    image: Any, usual: Usual, floor: Any, y: int, x: int, stride: int, inside: bool, room: Room
 ) -> float:
-    """The Laplacian above its median in the 5 × 5 around, which takes extended objects out."""
-    ny, nx = image.shape
-    n = 0
-    for j in range(-2, 3):
-        for i in range(-2, 3):
-            v, u = y + j * stride, x + i * stride
-            if 0 <= v < ny and 0 <= u < nx:
-                around[n] = _laplacian(image, v, u, stride)
-                n += 1
-    return float((laplacian - _middle(around, n)) / (2 * noise))
-
-
-@njit(cache=True, nogil=True)
-def _fine_structure(image: Any, y: int, x: int, stride: int, around: Any) -> float:
-    """Median of 3 × 3, less the median of such medians in the 7 × 7 around."""
-    ny, nx = image.shape
-    medians = np.empty(49, np.float64)
-    n = 0
-    for j in range(-3, 4):
-        for i in range(-3, 4):
-            v, u = y + j * stride, x + i * stride
-            if 0 <= v < ny and 0 <= u < nx:
-                medians[n] = _median(image, v, u, 1, stride, around)
-                n += 1
-    return float(_median(image, y, x, 1, stride, around) - _middle(medians, n))
+    """Noise of a pixel by the light that the median of the 5 × 5 around it shows."""
+    light = light_around(image, y, x, stride, inside, room) - level_at(usual, y, x)
+    return float(math.sqrt(_variance(usual, floor, y, x) + max(light, 0.0)))
 
 
 @njit(cache=True, nogil=True)
@@ -250,31 +228,4 @@ def _clean_value(image: Any, state: Any, y: int, x: int, stride: int, around: An
             if 0 <= v < ny and 0 <= u < nx and state[v, u] == FREE:
                 around[n] = image[v, u]
                 n += 1
-    return _middle(around, n) if n else float(image[y, x])
-
-
-@njit(cache=True, nogil=True)
-def _median(image: Any, y: int, x: int, reach: int, stride: int, around: Any) -> float:
-    """Median of a square of one colour; at the edge, of what there is of it."""
-    ny, nx = image.shape
-    n = 0
-    for j in range(-reach, reach + 1):
-        for i in range(-reach, reach + 1):
-            v, u = y + j * stride, x + i * stride
-            if 0 <= v < ny and 0 <= u < nx:
-                around[n] = image[v, u]
-                n += 1
-    return _middle(around, n)
-
-
-@njit(cache=True, nogil=True)
-def _middle(values: Any, n: int) -> float:
-    """Median of the first n values, which are put in order."""
-    for i in range(1, n):
-        value = values[i]
-        j = i - 1
-        while j >= 0 and values[j] > value:
-            values[j + 1] = values[j]
-            j -= 1
-        values[j + 1] = value
-    return float(0.5 * (values[(n - 1) // 2] + values[n // 2]))
+    return middle(around, n) if n else float(image[y, x])

@@ -19,29 +19,35 @@ _STEPS = 6
 
 
 @njit(cache=True, nogil=True)
-def median(values: Any) -> float:
-    """Median of (n,) float32, finite, n > 0; of an even number the mean of the middle two."""
+def median(values: Any, near: float, off: float) -> float:
+    """Median of (n,) float32, finite, n > 0; of an even number the mean of the middle two.
+
+    near, off : it is looked for within ``off`` of ``near`` first; 0 when nothing is known
+    """
     n = len(values)
     if n < 4 * _FEW:
         return float(np.median(values))
     rank = (n + 1) // 2  # of the lower one of the middle two, from 1
-    low, below, high, up_to = _bracket(values, rank)
-    same = False
+    low, below, high, up_to = _bracket(values, rank, np.float32(near), np.float32(off))
+    stalled = 0
     for _ in range(_ROUNDS):
-        if up_to - below <= _FEW:
+        count = up_to - below
+        if count <= _FEW or stalled > 1:
             break
-        share = 0.5 if same else (rank - below - 0.5) / (up_to - below)
-        pivot = low + (high - low) * np.float32(share)
-        if not low < pivot < high:
-            break
-        count = _count(values, pivot)
-        again, same = same, count in (below, up_to)
-        if count >= rank:
-            high, up_to = pivot, count
+        step, place = (high - low) / np.float32(count), rank - below - 0.5
+        margin = 2 + np.sqrt(count) if not stalled else 0.0
+        if stalled:
+            place = 0.5 * count
+        first = max(low + step * np.float32(place - margin), low)
+        last = min(low + step * np.float32(place + margin), high)
+        to_first, to_last = _counts(values, first, last)
+        if to_first >= rank:
+            high, up_to = first, to_first
+        elif to_last >= rank:
+            low, below, high, up_to = first, to_first, last, to_last
         else:
-            low, below = pivot, count
-        if same and again:
-            break
+            low, below = last, to_last
+        stalled = stalled + 1 if up_to - below == count else 0
     if up_to - below > _FEW:
         return _stepped(values, rank, low)
     between = np.empty(_FEW + 1, np.float32)
@@ -60,7 +66,7 @@ def _stepped(values: Any, rank: int, low: Any) -> float:
     n = len(values)
     for _ in range(_STEPS):
         low = _next_above(values, low)
-        count = _count(values, low)
+        count = _counts(values, low, low)[0]
         if count >= rank:
             upper = low if n % 2 or count > rank else _next_above(values, low)
             return float((low + upper) / 2)
@@ -68,15 +74,20 @@ def _stepped(values: Any, rank: int, low: Any) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _bracket(values: Any, rank: int) -> tuple[Any, int, Any, int]:
+def _bracket(values: Any, rank: int, near: Any, off: Any) -> tuple[Any, int, Any, int]:
     """Limits ``low < median <= high``, with how many values are no larger than each."""
     n = len(values)
+    if off > 0:
+        low, high = near - off, near + off
+        below, up_to = _counts(values, low, high)
+        if below < rank <= up_to:
+            return low, below, high, up_to
     sample = np.empty(_SAMPLE, np.float32)
     for k in range(_SAMPLE):
         sample[k] = values[k * n // _SAMPLE]
     _sort(sample, _SAMPLE)
     low, high = sample[_SAMPLE // 3], sample[_SAMPLE - 1 - _SAMPLE // 3]
-    below, up_to = _count(values, low), _count(values, high)
+    below, up_to = _counts(values, low, high)
     if below >= rank:
         high, up_to = low, below
         low, below = np.nextafter(_lowest(values), np.float32(-np.inf)), 0
@@ -117,12 +128,13 @@ def _lowest(values: Any) -> Any:
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _count(values: Any, pivot: Any) -> int:
-    """How many values are no larger than the pivot."""
-    count = np.int32(0)
+def _counts(values: Any, first: Any, last: Any) -> tuple[int, int]:
+    """How many values are no larger than each of two pivots."""
+    to_first = to_last = np.int32(0)
     for k in range(len(values)):
-        count += np.int32(values[k] <= pivot)
-    return int(count)
+        to_first += np.int32(values[k] <= first)
+        to_last += np.int32(values[k] <= last)
+    return int(to_first), int(to_last)
 
 
 @njit(cache=True, nogil=True, fastmath={"nnan", "nsz"})

@@ -27,5 +27,6 @@ def test_any_values(seed, n, kind):
     before = values.copy()
     ordered = np.sort(values)
     wanted = (ordered[(n - 1) // 2] + ordered[n // 2]) / np.float32(2)
-    assert median(values) == wanted
+    for near, off in ((0.0, 0.0), (float(wanted), 1.0), (280.0, 30.0), (1e9, 1.0)):
+        assert median(values, near, off) == wanted
     np.testing.assert_array_equal(values, before)
