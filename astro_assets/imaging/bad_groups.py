@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from astro_assets.imaging.median import median
+from astro_assets.imaging.running_median import middle
 
 _SHARP = 0.35
 """Share of a group's step that is made from one column to the next where it begins and ends."""
@@ -143,7 +143,7 @@ def _before_the_fall(step: Any, least: Any, start: int, stop: int) -> int:
 
 @njit(cache=True, nogil=True)
 def _far_enough(
-    shares: Any, sign: float, top: int, bottom: int, first: int, last: int, least_step: float
+    shares: Any, sign: Any, top: int, bottom: int, first: int, last: int, least_step: float
 ) -> bool:
     """Whether the group begins and ends with a step by that share of the level."""
     nx = len(shares)
@@ -167,18 +167,18 @@ def _far_enough(
 
 
 @njit(cache=True, nogil=True)
-def _median_of(shares: Any, sign: float, top: int, bottom: int, column: int) -> float:
+def _median_of(shares: Any, sign: Any, top: int, bottom: int, column: int) -> float:
     values = np.empty(bottom - top, np.float32)
     for y in range(top, bottom):
         values[y - top] = shares[column, y]
-    return sign * median(values)
+    return sign * middle(values)
 
 
 @njit(cache=True, nogil=True)
 def _mark(
     sigmas: Any,
     without: Any,
-    sign: float,
+    sign: Any,
     top: int,
     bottom: int,
     column: int,

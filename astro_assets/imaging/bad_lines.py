@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 
 from astro_assets.imaging.around import Around, around_dark, around_flat, as_shares, in_sigma
 from astro_assets.imaging.bad_groups import mark_groups
-from astro_assets.imaging.median import median
-from astro_assets.imaging.running_median import running_medians
+from astro_assets.imaging.running_median import middle, running_medians
 from astro_assets.imaging.threads import over_rows
 from astro_assets.imaging.tiles import without_vignetting
 
@@ -139,7 +138,7 @@ def _judged(sums: NDArray[np.float32], ends: NDArray[np.int_]) -> Iterator[_Stre
     ground = running_medians(means, _AROUND, _EVERY)
     off = np.abs(means - ground)
     near = np.float32(1.4826) * running_medians(off, _AROUND, _EVERY)
-    usual = np.float32(1.4826 * median(off.ravel()))
+    usual = np.float32(1.4826 * middle(off.ravel()))
     limit = np.float32(_SIGMA) * np.maximum(near, usual)
     which = np.flatnonzero((off > limit).any(axis=1))
     if len(which):

@@ -1,11 +1,11 @@
-"""Running medians of many lines at once, exactly.
+"""Medians by counting, exactly: of one set of values, and along many lines at once.
 
-What belongs here: windows along lines, many lines side by side. What does not: what stands out of
-them (`bad_lines`), the median of one set of values (`median`).
+What belongs here: values in the thousands, windows along lines. What does not: what stands out of
+them (`bad_lines`, `clip`).
 
 Real numbers in their order are whole numbers in their order once the sign is seen to (`_key_of`).
-The middle one of a window is found by halving the range that it lies in, with 32 counts of what is
-below, each for as many lines as the processor takes in one instruction.
+The middle one is found by halving the range that it lies in, with 32 counts of what is below, each
+for as many values as the processor takes in one instruction.
 """
 
 from functools import partial
@@ -37,6 +37,53 @@ def running_medians(values: NDArray[np.float32], width: int, every: int) -> NDAr
     out = np.empty(values.shape, np.float32)
     over_rows(partial(_running_medians, padded, width, every, out), len(values))
     return out
+
+
+@njit(cache=True, nogil=True)
+def middle(values: Any) -> Any:
+    """Median of one or more finite float32 values side by side in memory."""
+    n = len(values)
+    keys = np.empty(n, np.int32)
+    bits = values.view(np.int32)
+    low, high = _HIGHEST, _LOWEST
+    for k in range(n):
+        keys[k] = _key_of(bits[k])
+        low, high = min(low, keys[k]), max(high, keys[k])
+    begin, end = np.int64(low) - 1, np.int64(high)  # begin < the key <= end
+    while end - begin > 1:
+        half = (begin + end) >> 1
+        if _up_to(keys, np.int32(half)) > (n - 1) // 2:
+            end = half
+        else:
+            begin = half
+    lower = np.int32(end)
+    upper = lower
+    if n % 2 == 0 and _up_to(keys, lower) == n // 2:
+        upper = _next_above(keys, lower)
+    return np.float32(0.5) * (_value_of(lower) + _value_of(upper))
+
+
+@njit(cache=True, nogil=True)
+def _up_to(keys: Any, limit: Any) -> Any:
+    count = np.int32(0)
+    for k in range(len(keys)):
+        count = np.int32(count + np.int32(keys[k] <= limit))
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _next_above(keys: Any, limit: Any) -> Any:
+    lowest = _HIGHEST
+    for k in range(len(keys)):
+        lowest = min(lowest, keys[k] if keys[k] > limit else _HIGHEST)
+    return lowest
+
+
+@njit(cache=True, nogil=True)
+def _value_of(key: Any) -> Any:
+    bits = np.empty(1, np.int32)
+    bits[0] = _key_of(key)
+    return bits.view(np.float32)[0]
 
 
 @njit(cache=True, nogil=True)

@@ -13,7 +13,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from astro_assets.imaging.combine import Rows
-from astro_assets.imaging.median import median
+from astro_assets.imaging.running_median import middle
 from astro_assets.imaging.threads import over_rows
 
 _STRIP = 64
@@ -62,7 +62,7 @@ def _changes_of_level(frames: Sequence[Rows]) -> list[float]:
     def change(frame: Rows) -> float:
         off = (sample(frame) - begin).ravel()
         finite = off[np.isfinite(off)]
-        return float(median(finite)) if finite.size else 0.0
+        return float(middle(finite)) if finite.size else 0.0
 
     with ThreadPoolExecutor(2, thread_name_prefix="levels") as pool:
         return list(pool.map(change, frames[1:]))
