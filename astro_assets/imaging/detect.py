@@ -305,7 +305,7 @@ def _middle_part(
 
 @njit(cache=True, nogil=True)
 def _collect(
-    row: Any, noise: Any, limit: float, hidden: Any, y: int, rows: Any, columns: Any, height: Any,
+    row: Any, noise: Any, limit: Any, hidden: Any, y: int, rows: Any, columns: Any, height: Any,
     n: int,
 ) -> int:  # fmt: skip
     """Write down what is above ``limit`` sigmas in a row; returns how much there is by then.

@@ -68,7 +68,7 @@ def _ranked(keys: Any, rank: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _up_to(keys: Any, trial: int) -> int:
+def _up_to(keys: Any, trial: Any) -> int:
     n = np.int32(0)
     for i in range(len(keys)):
         n += np.int32(keys[i] <= trial)

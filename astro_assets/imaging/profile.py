@@ -27,6 +27,7 @@ _LEAST_SHARE = 0.3
 """of the variance of stars that are hardly wider than a pixel"""
 _POINT = 0.5 / np.sqrt(3.0)
 """A pixel's mean is that of the four points so far from its middle (Gauss and Legendre's)."""
+_LEAST_HEIGHT = 1e-9
 _ROOM = 8_000
 """pixels that take part in the fit, at most"""
 
@@ -94,12 +95,24 @@ def common_profile(
     around = [np.broadcast_to(np.asarray(v, float), shapes.x.shape) for v in (level_e, noise_e)]
     samples = _samples(signal, shapes, model, *around)
 
+    # Both come from the same sums: the slopes of where the fit has just been are at hand.
+    slopes: dict[tuple[float, ...], NDArray[np.float64]] = {}
+
     def off(parameters: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(_residuals(parameters[0], parameters[1], *samples))
+        residuals, slope = _residuals(parameters[0], parameters[1], *samples)
+        slopes.clear()
+        slopes[tuple(parameters)] = slope
+        return np.asarray(residuals)
+
+    def slope(parameters: NDArray[np.float64]) -> NDArray[np.float64]:
+        if tuple(parameters) not in slopes:
+            off(parameters)
+        return slopes[tuple(parameters)]
 
     fit = least_squares(
-        off, [2.0, 3.5], bounds=([0.5, 1.2], [12.0, _GAUSSIAN_BETA]), loss="soft_l1", f_scale=0.02
-    )
+        off, [2.0, 3.5], jac=slope, bounds=([0.5, 1.2], [12.0, _GAUSSIAN_BETA]),
+        loss="soft_l1", f_scale=0.02,
+    )  # fmt: skip
     alpha, beta = fit.x
     per_sigma = float(np.clip(alpha * 2 * np.sqrt(2 ** (1 / beta) - 1), 1.5, 2.8))
     sigma_px = float(np.median(shapes.sigma_px[model]))
@@ -173,29 +186,59 @@ def _samples(
 @njit(cache=True, nogil=True)
 def _residuals(
     alpha: float, beta: float, star: Any, dx: Any, dy: Any, value: Any, ellipses: Any, noise: Any
-) -> Any:
-    """Model less value in units of each star's height, which is the one that fits it best.
+) -> tuple[Any, Any]:
+    """Model less value in units of each star's height, which is the one that fits it best; and how
+    that changes with ``alpha`` and ``beta``, (n, 2).
 
     Those of stars that drown in noise are made smaller.
     """
+    model, slopes = _profiles(alpha, beta, star, dx, dy, ellipses)
     count = len(ellipses)
-    model = np.empty(len(star))
     over, under = np.zeros(count), np.zeros(count)
+    over_slopes, under_slopes = np.zeros((count, 2)), np.zeros((count, 2))
+    for k in range(len(star)):
+        s, m, v = star[k], model[k], value[k]
+        over[s] += m * v
+        under[s] += m * m
+        for p in range(2):
+            over_slopes[s, p] += slopes[k, p] * v
+            under_slopes[s, p] += 2 * slopes[k, p] * m
+    for k in range(len(star)):
+        s, v = star[k], value[k]
+        height = max(over[s] / under[s], _LEAST_HEIGHT)
+        fixed = height == _LEAST_HEIGHT
+        ratio = noise[s] / (_OWN_SCATTER * height)
+        trust = 1 / np.sqrt(1 + ratio * ratio)
+        off = model[k] - v / height
+        for p in range(2):
+            rise = 0.0 if fixed else (over_slopes[s, p] - height * under_slopes[s, p]) / under[s]
+            more_trust = trust**3 * ratio * ratio / height * rise
+            slopes[k, p] = more_trust * off + trust * (slopes[k, p] + v / (height * height) * rise)
+        model[k] = trust * off
+    return model, slopes
+
+
+@njit(cache=True, nogil=True)
+def _profiles(
+    alpha: float, beta: float, star: Any, dx: Any, dy: Any, ellipses: Any
+) -> tuple[Any, Any]:
+    """Each pixel's share of its star's height, and how that changes with ``alpha``, ``beta``."""
+    model, slopes = np.empty(len(star)), np.empty((len(star), 2))
     for k in range(len(star)):
         a, b, c = ellipses[star[k], 0], ellipses[star[k], 1], ellipses[star[k], 2]
-        total = 0.0
+        total = by_alpha = by_beta = 0.0
         for v in (dy[k] - _POINT, dy[k] + _POINT):
             for u in (dx[k] - _POINT, dx[k] + _POINT):
-                r2 = a * u * u + b * v * v - 2 * c * u * v
-                total += (1 + r2 / (alpha * alpha)) ** -beta
+                beyond = (a * u * u + b * v * v - 2 * c * u * v) / (alpha * alpha)
+                log = np.log(1 + beyond)
+                share = np.exp(-beta * log)
+                total += share
+                by_alpha += share * beyond / (1 + beyond)
+                by_beta += share * log
         model[k] = 0.25 * total
-        over[star[k]] += model[k] * value[k]
-        under[star[k]] += model[k] * model[k]
-    for k in range(len(star)):
-        height = max(over[star[k]] / under[star[k]], 1e-9)
-        trust = 1 / np.sqrt(1 + (noise[star[k]] / (_OWN_SCATTER * height)) ** 2)
-        model[k] = trust * (model[k] - value[k] / height)
-    return model
+        slopes[k, 0] = 0.5 * beta / alpha * by_alpha
+        slopes[k, 1] = -0.25 * by_beta
+    return model, slopes
 
 
 def _recorded_fwhm(fwhm_px: float, beta: float) -> float:

@@ -5,7 +5,7 @@ import pytest
 from scipy.integrate import quad
 
 from astro_assets.imaging.moments import adaptive_moments
-from astro_assets.imaging.profile import Profile, common_profile, growth
+from astro_assets.imaging.profile import Profile, _residuals, common_profile, growth
 from astro_assets.imaging.stars import find_stars
 from astro_assets_tests.imaging.star_field import draw, pair, recorded_fwhm, scatter
 
@@ -54,3 +54,19 @@ def test_scale_of_fluxes(seed: int) -> None:
     ratio = stars["flux_e"].to_numpy()[i][bright] / field.flux_e[j][bright]
     assert bright.sum() == 10
     assert np.median(ratio) == pytest.approx(1, abs=0.005)
+
+
+def test_the_slopes_of_the_fit_are_those_of_its_residuals() -> None:
+    """By differences; the second star drowns in noise, the third has no light to be scaled to."""
+    rng = np.random.default_rng(3)
+    star = np.repeat(np.arange(3), 40)
+    dx, dy = rng.uniform(-5, 5, (2, 120))
+    value = 800 * (1 + (dx**2 + dy**2) / 6) ** -3.0 + rng.normal(0, 5, 120)
+    value[star == 2] = -1e-9
+    ellipses = np.array([[0.5, 0.6, 0.1], [0.9, 0.7, 0.0], [1.0, 1.0, 0.0]])
+    samples = star, dx, dy, value, ellipses, np.array([5.0, 900.0, 0.0])
+    at = np.array([2.1, 3.2])
+    _, slopes = _residuals(*at, *samples)
+    for p, step in enumerate(1e-6 * np.eye(2)):
+        rise = _residuals(*(at + step), *samples)[0] - _residuals(*(at - step), *samples)[0]
+        np.testing.assert_allclose(slopes[:, p], rise / 2e-6, rtol=1e-5, atol=1e-7)
