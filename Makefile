@@ -35,6 +35,7 @@ bench-transfers: setup
 
 bench: setup
 	$(BIN)/python -m astro_assets_tests.bench docs/bench.md
+	$(BIN)/python -m astro_assets_tests.bench.growth docs/bench.md
 
 bench-quick: setup
 	$(BIN)/python -m astro_assets_tests.bench --quick

@@ -22,7 +22,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 _EVERY_S = 0.02
+_KEEP = "ASTRO_ASSETS_BENCH_KEEP"
+Found = dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +93,18 @@ def of_command(
     )
 
 
-def of_function(module: str, name: str, *arguments: str) -> Cost:
+def of_function(module: str, name: str, *arguments: str, keep: Path | None = None) -> Cost:
     """Call ``module.name(*arguments)`` in a process of its own; it gives what it found.
 
     If the module has ``warm_<name>``, that is called with the same arguments first.
+
+    keep : a file for the array that the function gives beside its figures, to be judged
     """
     command = [sys.executable, "-m", __name__, module, name, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    more = {} if keep is None else {_KEEP: str(keep)}
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, **more}
+    )
     if done.returncode:
         raise RuntimeError(f"{module}.{name} failed: {done.stderr[-3000:]}")
     return Cost(**json.loads(done.stdout.splitlines()[-1]))
@@ -103,7 +113,7 @@ def of_function(module: str, name: str, *arguments: str) -> Cost:
 def _inside(module: str, name: str, *arguments: str) -> Cost:
     """The measured call, in its own process."""
     loaded = importlib.import_module(module)
-    work: Callable[..., dict[str, float]] = getattr(loaded, name)
+    work: Callable[..., Found | tuple[Found, NDArray[Any]]] = getattr(loaded, name)
     warm: Callable[..., Any] | None = getattr(loaded, f"warm_{name}", None)
     if warm is not None:
         warm(*arguments)
@@ -114,6 +124,10 @@ def _inside(module: str, name: str, *arguments: str) -> Cost:
     wall_s, cpu_s = time.monotonic() - begun, _cpu_s() - before
     read, written = (a - b for a, b in zip(_bytes(os.getpid()), bytes_before, strict=True))
     peak_mb = _status_kb(os.getpid(), "VmHWM") / 1000
+    if isinstance(found, tuple):
+        found, kept = found
+        if _KEEP in os.environ:
+            np.save(os.environ[_KEEP], kept)
     return Cost(wall_s, cpu_s, peak_mb, read / 1e6, written / 1e6, found)
 
 

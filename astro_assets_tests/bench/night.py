@@ -4,6 +4,7 @@ What belongs here: how many frames of which kind and size. What does not: the sk
 (`astro_assets.sim`), who reduces them.
 """
 
+import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -14,11 +15,12 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
+from astro_assets import sim
 from astro_assets.sim.cameras import NGC_7000, T20, Camera
 from astro_assets.sim.conditions import run_of
 from astro_assets.sim.defects import Defects
 from astro_assets.sim.detector import Detector, make_detector
-from astro_assets.sim.exposure import expose
+from astro_assets.sim.exposure import Exposure, expose
 from astro_assets.sim.session import (
     FLAT_EXPOSURE_S,
     NO_INCIDENTS,
@@ -88,15 +90,21 @@ class Night:
 
 
 def make_night(folder: Path, size: Size, seed: int = 1) -> Night:
-    """Write the night's frames, unless they are there already."""
+    """Write the night's frames, unless they are there already, made by this simulator."""
     night = Night(folder / f"night-{size.name}-{seed}-{size.lights}", size, seed)
-    done = night.folder / "done"
-    if done.exists():
+    done, simulator = night.folder / "done", _simulator()
+    if done.exists() and done.read_text(encoding="ascii") == simulator:
         return night
     with ThreadPoolExecutor(max_workers=2) as pool:
         list(pool.map(lambda write: _write(night.folder, *write), _frames(night)))
-    done.touch()
+    done.write_text(simulator, encoding="ascii")
     return night
+
+
+def _simulator() -> str:
+    """What the frames depend on: with another simulator the truth would be another night's."""
+    texts = [path.read_bytes() for path in sorted(Path(sim.__file__).parent.glob("*.py"))]
+    return hashlib.sha256(b"".join(texts)).hexdigest()
 
 
 Frame = tuple[str, str, NDArray[np.unsignedinteger], dict[str, object]]
@@ -130,26 +138,34 @@ def _frames(night: Night) -> Iterator[Frame]:
 
 def _lights(night: Night, detector: Detector) -> Iterator[Frame]:
     camera = detector.camera
-    for number, (channel, name) in enumerate(FILTERS.items()):
-        run = run_of(
-            camera, FIELD, night.size.lights, NO_INCIDENTS, Defects(), seed=night.seed, run=number
-        )
-        for k, conditions in enumerate(run):
-            taken = expose(
-                detector, FIELD, conditions, channel=channel, seed=night.seed,
-                frame_number=1000 * number + k,
-            )  # fmt: skip
+    for number, name in enumerate(FILTERS.values()):
+        for k in range(night.size.lights):
+            taken = light(night, detector, name, k)
+            pointing = taken.conditions.pointing
             cards = (
                 _cards("Light Frame", camera.exposure_s, 1000 * number + k)
                 | _optics(camera)
                 | {
                     "FILTER": name,
                     "OBJECT": TARGET,
-                    "RA": (conditions.pointing.ra_deg, "[deg]"),
-                    "DEC": (conditions.pointing.dec_deg, "[deg]"),
+                    "RA": (pointing.ra_deg, "[deg]"),
+                    "DEC": (pointing.dec_deg, "[deg]"),
                 }
             )
             yield "LIGHT", f"{TARGET.replace(' ', '')}_{name}_{k:03}", taken.counts_adu, cards
+
+
+def light(night: Night, detector: Detector, name: str, k: int) -> Exposure:
+    """The ``k``-th light of a filter, with its truth."""
+    number = list(FILTERS.values()).index(name)
+    run = run_of(
+        detector.camera, FIELD, night.size.lights, NO_INCIDENTS, Defects(),
+        seed=night.seed, run=number,
+    )  # fmt: skip
+    return expose(
+        detector, FIELD, run[k], channel=list(FILTERS)[number], seed=night.seed,
+        frame_number=1000 * number + k,
+    )  # fmt: skip
 
 
 def _cards(kind: str, exposure_s: float, number: int) -> dict[str, object]:

@@ -5,7 +5,9 @@ whole night (`whole_night`). Each removes what it makes, then makes it.
 """
 
 import shutil
+import tempfile
 from pathlib import Path
+from typing import Any
 
 # As in the programs before numpy, whose threads it limits.
 import astro_assets  # noqa: F401
@@ -14,21 +16,32 @@ import astro_assets  # noqa: F401
 
 import numpy as np
 from astropy.io import fits
+from numpy.typing import NDArray
 
 from astro_assets.frame import FrameKind
 from astro_assets.imaging.cosmic_rays import cosmic_rays as search
+from astro_assets.imaging.solve import Solution
+from astro_assets.imaging.repair import INTERPOLATED, fill, places_to_repair
 from astro_assets.imaging.warm import warm
 from astro_assets.settings import Settings, load_settings
 from astro_assets.steps.bad_pixels import make_bad_pixel_map
 from astro_assets.steps.calibrate import calibrate_session
+from astro_assets.steps.calibrated_header import calibrated_header
 from astro_assets.steps.colour import write_picture
+from astro_assets.steps.correct import MasterPlanes, electrons
+from astro_assets.steps.detector import detector_of
+from astro_assets.steps.inputs import RawFrame, raw_frames
 from astro_assets.steps.masters import make_master
-from astro_assets.steps.matching import masters
+from astro_assets.steps.matching import Masters, masters
 from astro_assets.steps.measure import measure
+from astro_assets.steps.pool import map_frames
 from astro_assets.steps.recipe import RECIPES
+from astro_assets.steps.setup import setup_of
 from astro_assets.steps.solve import accepted_files, solve_session
+from astro_assets.steps.solving import SessionSolver
 from astro_assets.steps.stack import stack_session
-from astro_assets.store import Store
+from astro_assets.steps.words import opened_light
+from astro_assets.store import ImageFile, Store, write_image
 
 SOURCE = "bench"
 _CALIBRATIONS = (FrameKind.BIAS, FrameKind.DARK, FrameKind.FLAT)
@@ -90,6 +103,29 @@ def calibrate(settings_file: str) -> dict[str, float]:
     return {"frames": float(str(summary.figures["calibrated"]))}
 
 
+def calibrate_alone(settings_file: str) -> dict[str, float]:
+    """All lights as `calibrate` has them, but no cosmic rays looked for, as others do it."""
+    _, store = opened(settings_file)
+    name = session(store)
+    folder = store.calibrated(SOURCE, name)
+    shutil.rmtree(folder, ignore_errors=True)
+    recipe, planes = RECIPES["folder"], MasterPlanes()
+    night, available = date.fromisoformat(name[:10]), Masters(masters(store, SOURCE))
+
+    def one(raw: RawFrame) -> None:
+        light = opened_light(raw, recipe)
+        ny, nx = light.image_adu.shape
+        matched = available.match(setup_of(light.frame, (ny, nx)), night)
+        detector = detector_of(light, matched, recipe, None)
+        done = electrons(light, matched, recipe, detector, planes)
+        fill(done.image_e, done.mask, places_to_repair(done.mask), 1, INTERPOLATED)
+        header = calibrated_header(light, raw, matched, done.steps)
+        file = ImageFile(image=done.image_e, header=header, mask=done.mask)
+        write_image(folder / f"{raw.name}.fits", file)
+
+    return {"frames": len(map_frames(one, raw_frames(store, SOURCE, name)))}
+
+
 def solve(settings_file: str) -> dict[str, float]:
     """All lights: sky, stars, plate solution, verdict, written."""
     settings, store = opened(settings_file)
@@ -99,15 +135,28 @@ def solve(settings_file: str) -> dict[str, float]:
     return {"accepted": len(accepted_files(store.solved(SOURCE, name)))}
 
 
-def measure_one(settings_file: str) -> dict[str, float]:
+def solve_first(settings_file: str) -> dict[str, float]:
+    """The first frame of a pointing: sky, stars and a plate solution that nothing helps with."""
+    settings, store = opened(settings_file)
+    first = min(store.calibrated(SOURCE, session(store)).glob("*.fits"))
+    with tempfile.TemporaryDirectory() as folder:
+        solver = SessionSolver(store, Path(folder), settings.solving, lambda _: None)
+        ((_, solution),) = solver.solve_all([measure(first)], 1)
+    assert isinstance(solution, Solution)
+    return {"matched": float(solution.n_matched)}
+
+
+def measure_one(settings_file: str) -> tuple[dict[str, float], NDArray[Any]]:
     """Sky, stars and their shapes of one calibrated frame."""
     _, store = opened(settings_file)
     first = min(store.calibrated(SOURCE, session(store)).glob("*.fits"))
     measured = measure(first)
-    return {"stars": len(measured.stars), "fwhm_px": float(measured.stars["fwhm_px"].median())}
+    stars = measured.stars
+    figures = {"stars": float(len(stars)), "fwhm_px": float(stars["fwhm_px"].median())}
+    return figures, stars[["x", "y"]].to_numpy()
 
 
-def cosmic_rays(settings_file: str) -> dict[str, float]:
+def cosmic_rays(settings_file: str) -> tuple[dict[str, float], NDArray[Any]]:
     """Cosmic rays of one calibrated frame."""
     _, store = opened(settings_file)
     first = min(store.calibrated(SOURCE, session(store)).glob("*.fits"))
@@ -116,7 +165,7 @@ def cosmic_rays(settings_file: str) -> dict[str, float]:
         saturation_e, read_noise_e = file[0].header["SATURATE"], file[0].header["RDNOISE"]
     mask = np.zeros(image.shape, np.uint8)
     found = search(image, mask, read_noise_e=read_noise_e, saturation_e=saturation_e, bayer=False)
-    return {"pixels": int(found.sum())}
+    return {"pixels": float(found.sum())}, found
 
 
 def stack(settings_file: str) -> dict[str, float]:
@@ -136,5 +185,5 @@ def color(settings_file: str) -> dict[str, float]:
     return {}
 
 
-warm_master_dark = warm_all_masters = warm_calibrate = warm_solve = _warm
-warm_measure_one = warm_cosmic_rays = warm_stack = warm_color = _warm
+warm_master_dark = warm_all_masters = warm_calibrate = warm_calibrate_alone = warm_solve = _warm
+warm_measure_one = warm_solve_first = warm_cosmic_rays = warm_stack = warm_color = _warm

@@ -8,12 +8,16 @@ import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
 _MEMORY_LIMIT = 500e6
+_CHUNK = 2**20
+Kept = tuple[dict[str, float], NDArray[Any]]
+"""figures, and what is judged"""
 
 
 def ccdproc_master_dark(*files: str) -> dict[str, float]:
@@ -57,27 +61,42 @@ def numpy_calibrate(dark: str, flat: str, out: str, *lights: str) -> dict[str, f
     return {"frames": len(lights)}
 
 
-def astroscrappy_exact(frame: str) -> dict[str, float]:
+def read_and_write(out: str, read_mb: str, written_mb: str, *files: str) -> dict[str, float]:
+    """The physical limit: so many bytes read from ``files``, over and over, and so many written."""
+    chunk = bytearray(_CHUNK)
+    left = float(read_mb) * 1e6
+    while left > 0:
+        for name in files:
+            with Path(name).open("rb", buffering=0) as file:
+                while left > 0 and (count := file.readinto(chunk)):
+                    left -= count
+    with Path(out).open("wb", buffering=0) as target:
+        target.writelines(chunk for _ in range(round(float(written_mb) * 1e6 / _CHUNK)))
+    Path(out).unlink()
+    return {}
+
+
+def astroscrappy_exact(frame: str) -> Kept:
     """L.A.Cosmic with exact medians."""
     return _astroscrappy(frame, separable=False)
 
 
-def astroscrappy_separable(frame: str) -> dict[str, float]:
+def astroscrappy_separable(frame: str) -> Kept:
     """L.A.Cosmic as astroscrappy has it by default."""
     return _astroscrappy(frame, separable=True)
 
 
-def _astroscrappy(frame: str, *, separable: bool) -> dict[str, float]:
+def _astroscrappy(frame: str, *, separable: bool) -> Kept:
     from astroscrappy import detect_cosmics
 
     image, header = _calibrated(frame)
     found, _ = detect_cosmics(
         image, gain=1.0, readnoise=header["RDNOISE"], satlevel=header["SATURATE"], sepmed=separable
     )
-    return {"pixels": float(found.sum())}
+    return {"pixels": float(found.sum())}, found
 
 
-def photutils_stars(frame: str) -> dict[str, float]:
+def photutils_stars(frame: str) -> Kept:
     """Background in boxes, DAOStarFinder, fluxes and widths of what it finds."""
     from astropy.stats import SigmaClip
     from photutils.aperture import ApertureStats, CircularAperture
@@ -90,7 +109,8 @@ def photutils_stars(frame: str) -> dict[str, float]:
     found = DAOStarFinder(threshold=7 * float(sky.background_rms_median), fwhm=3.0)(image - level)
     positions = np.transpose([found["xcentroid"], found["ycentroid"]])
     shapes = ApertureStats(image - level, CircularAperture(positions, 6.0))
-    return {"stars": len(found), "fwhm_px": float(np.median(shapes.fwhm.value))}
+    figures = {"stars": float(len(found)), "fwhm_px": float(np.median(shapes.fwhm.value))}
+    return figures, positions
 
 
 def lupton(out: str, *stacks: str) -> dict[str, float]:

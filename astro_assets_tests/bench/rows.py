@@ -5,44 +5,20 @@ What belongs here: the pairs. What does not: measuring, and the page (`__main__`
 
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from astropy.io import fits
 
 from astro_assets.steps.solve import accepted_files
-from astro_assets_tests.bench import astromatic, ours, siril, whole_night
+from astro_assets_tests.bench import astromatic, astrophotography, ours, siril, whole_night
+from astro_assets_tests.bench.compared import Peer, Row
 from astro_assets_tests.bench.measured import Cost, of_function
 from astro_assets_tests.bench.night import FILTERS, Night
+from astro_assets_tests.bench.verdicts import Verdicts
 
 _OURS = "astro_assets_tests.bench.ours"
 _PYTHON = "astro_assets_tests.bench.python_peers"
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """One that does the same work.
-
-    figure : of `Cost`, in which it is compared
-    wanted : ours / theirs, at most
-    share : the part of its run that the work is, where it does more than one piece at once
-    """
-
-    name: str
-    run: Callable[[], Cost]
-    figure: str
-    wanted: float
-    share: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One piece of work. share : the part of our run that the work is"""
-
-    work: str
-    ours: Callable[[], Cost]
-    peers: tuple[Peer, ...]
-    share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,24 +35,40 @@ class Bench:
     def rows(self) -> Iterator[Row]:
         """The whole night first: the others use what it made."""
         yield self._whole_night()
+        yield self._dagsters_share()
         yield self._master_dark()
         yield self._all_masters()
         yield self._calibrate()
+        if hasattr(ours, "calibrate_alone"):
+            yield self._calibrate_alone()
         yield self._cosmic_rays()
         yield self._stars()
+        yield self._solve_first()
         yield self._solve()
         yield self._stack()
         yield self._color()
 
+    def limit(self, cost: Cost) -> Cost:
+        """What reading and writing as many bytes as a run did costs, and nothing else."""
+        files = [*self.night.darks, *self.night.biases]
+        amounts = (str(cost.read_mb), str(cost.written_mb))
+        out = self.folder / "written.bin"
+        return of_function(_PYTHON, "read_and_write", str(out), *amounts, *map(str, files))
+
+    def _verdicts(self) -> Verdicts:
+        return Verdicts(self.night, self.folder, self.settings)
+
     def _ours(self, name: str) -> Callable[[], Cost]:
-        return lambda: of_function(_OURS, name, str(self.settings))
+        keep = self.folder / f"{name}.npy"
+        return lambda: of_function(_OURS, name, str(self.settings), keep=keep)
 
     def _python(self, name: str, *arguments: Path | Callable[[], Path]) -> Callable[[], Cost]:
         """What is only known once it is made is given as a function."""
 
         def run() -> Cost:
             known = [a if isinstance(a, Path) else a() for a in arguments]
-            return of_function(_PYTHON, name, *(str(path) for path in known))
+            keep = self.folder / f"{name}.npy"
+            return of_function(_PYTHON, name, *(str(path) for path in known), keep=keep)
 
         return run
 
@@ -107,7 +99,31 @@ class Bench:
                 Peer("Siril, which does less", script, "wall_s", 0.35),
                 Peer("Siril, which does less", script, "cpu_s", 0.35),
                 Peer("Siril, which does less", script, "peak_mb", 1.0),
+                Peer("1200 MB", _bound(1200.0), "peak_mb", 1.0),
             ),
+            judge=lambda: self._verdicts().whole_night(),
+        )
+
+    def _dagsters_share(self) -> Row:
+        """One more night, with a clock around each step: see `dagsters_share`."""
+        folder = self.folder / "share"
+        told: dict[str, float] = {}
+
+        def cost(cpu_s: float) -> Cost:
+            return Cost(told["wall_s"], cpu_s, told["peak_mb"], 0.0, 0.0)
+
+        def measured() -> Cost:
+            shutil.rmtree(folder, ignore_errors=True)
+            settings = whole_night.settings_for(self.night, folder)
+            told.update(whole_night.share(settings))
+            shutil.rmtree(folder)
+            return cost(told["all_s"] - told["steps_s"] - told["import_s"])
+
+        return Row(
+            "Dagster's share: start, definitions, looks, runs, events",
+            measured,
+            (Peer("all CPU of the night", lambda: cost(told["all_s"]), "cpu_s", 0.15),),
+            once=True,
         )
 
     def _master_dark(self) -> Row:
@@ -120,6 +136,7 @@ class Bench:
                 Peer("ccdproc", self._python("ccdproc_master_dark", *darks), "cpu_s", 0.05),
                 Peer("reading the bytes", self._python("read_bytes", *darks), "cpu_s", 5.0),
             ),
+            judge=lambda: self._verdicts().master_dark(),
         )
 
     def _all_masters(self) -> Row:
@@ -128,6 +145,7 @@ class Bench:
             "all masters of the night",
             self._ours("all_masters"),
             (Peer("Siril", script, "wall_s", 0.15),),
+            judge=lambda: self._verdicts().masters(),
         )
 
     def _calibrate(self) -> Row:
@@ -149,6 +167,15 @@ class Bench:
                 Peer("Siril", script, "wall_s", 0.6),
                 Peer("numpy, two threads", numpy_two_threads, "wall_s", 1.0),
             ),
+            judge=lambda: self._verdicts().calibrated(),
+        )
+
+    def _calibrate_alone(self) -> Row:
+        like = self._calibrate()
+        return replace(
+            like,
+            work=like.work.replace("with cosmic rays", "without cosmic rays, as the others"),
+            ours=self._ours("calibrate_alone"),
         )
 
     def _calibrated(self) -> Path:
@@ -173,6 +200,7 @@ class Bench:
                     0.1,
                 ),
             ),
+            judge=lambda: self._verdicts().cosmic_rays(),
         )
 
     def _stars(self) -> Row:
@@ -195,21 +223,44 @@ class Bench:
                     "wall_s",
                     0.05,
                 ),
+                *self._astrophotography(),
+            ),
+            judge=lambda: self._verdicts().stars(),
+        )
+
+    def _astrophotography(self) -> tuple[Peer, ...]:
+        if astrophotography.checkout() is None:
+            return ()
+        return (
+            Peer(
+                "AstroPhotography",
+                lambda: astrophotography.stars(self._calibrated(), self.folder),
+                "wall_s",
+                0.03,
             ),
         )
 
-    def _solve(self) -> Row:
-        def solve_field() -> Cost:
-            frame = self._calibrated()
-            header = fits.getheader(frame)
-            scale = self.night.size.camera().scale_arcsec
-            return astromatic.solve_field(frame, self.folder, header["RA"], header["DEC"], scale)
+    def _solve_field(self) -> Cost:
+        frame = self._calibrated()
+        header = fits.getheader(frame)
+        scale = self.night.size.camera().scale_arcsec
+        return astromatic.solve_field(frame, self.folder, header["RA"], header["DEC"], scale)
 
+    def _solve_first(self) -> Row:
+        return Row(
+            "plate solution of a pointing's first frame, sky and stars included",
+            self._ours("solve_first"),
+            (Peer("solve-field", self._solve_field, "wall_s", 0.15),),
+            judge=lambda: self._verdicts().solution(),
+        )
+
+    def _solve(self) -> Row:
         lights = sum(len(self.night.lights(name)) for name in FILTERS.values())
         return Row(
             "sky, stars, solution, verdict, written, per frame of a pointing",
             self._ours("solve"),
-            (Peer("solve-field (solution only)", solve_field, "wall_s", 0.03),),
+            (Peer("solve-field (solution only)", self._solve_field, "wall_s", 0.03),),
+            judge=lambda: self._verdicts().solution(),
             share=1 / lights,
         )
 
@@ -228,6 +279,7 @@ class Bench:
                 Peer("Siril", self._siril(siril.register_and_stack("Blue")), "wall_s", 0.25),
                 Peer("SWarp", swarp, "wall_s", 0.3),
             ),
+            judge=lambda: self._verdicts().stack(),
             share=1 / len(FILTERS),
         )
 
@@ -250,4 +302,10 @@ class Bench:
                 Peer("STIFF", stiff, "wall_s", 0.6),
                 Peer("astropy's Lupton", lupton, "wall_s", 0.25),
             ),
+            judge=lambda: self._verdicts().picture(),
         )
+
+
+def _bound(most_mb: float) -> Callable[[], Cost]:
+    """A fixed limit in place of a peer."""
+    return lambda: Cost(0.0, 0.0, most_mb, 0.0, 0.0)

@@ -44,3 +44,17 @@ def sync(settings_file: Path) -> Cost:
         folder,
         {"ASTRO_ASSETS_SETTINGS": str(settings_file), "DAGSTER_HOME": str(folder / "dagster")},
     )
+
+
+def share(settings_file: Path) -> dict[str, float]:
+    """The seconds of `dagsters_share`, with the run's wall time and peak memory."""
+    folder = settings_file.parent
+    home, page = folder / "dagster", folder / "share.json"
+    home.mkdir(exist_ok=True)
+    cost = of_command(
+        [sys.executable, "-m", "astro_assets_tests.bench.dagsters_share", str(page)],
+        Path.cwd(),
+        {"ASTRO_ASSETS_SETTINGS": str(settings_file), "DAGSTER_HOME": str(home)},
+    )
+    told: dict[str, float] = json.loads(page.read_text(encoding="utf-8"))
+    return told | {"wall_s": cost.wall_s, "peak_mb": cost.peak_mb}

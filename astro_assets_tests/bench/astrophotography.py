@@ -1,0 +1,78 @@
+"""AstroPhotography's side of the bench: its scripts, from a checkout with a Python of its own.
+
+What belongs here: their command lines. What does not: what is measured of them.
+
+It is no package of the registries and needs older releases of photutils and astropy than ours:
+`ASTROPHOTOGRAPHY` names the checkout, `ASTROPHOTOGRAPHY_PYTHON` the Python that has what it needs.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from astro_assets_tests.bench.measured import Cost, of_command
+
+CHECKOUT = "ASTROPHOTOGRAPHY"
+PYTHON = "ASTROPHOTOGRAPHY_PYTHON"
+
+
+def checkout() -> Path | None:
+    """Where it is, if anybody says so."""
+    named = os.environ.get(CHECKOUT)
+    return Path(named) if named else None
+
+
+def stars(frame: Path, folder: Path) -> Cost:
+    """Stars, fluxes and widths of one frame, with its quality report."""
+    return _script(
+        folder, "find_stars", str(frame), "astrophotography.fits", "--quiet",
+        "--quality_report", "astrophotography.yml",
+    )  # fmt: skip
+
+
+def combine_darks(darks: Path, folder: Path) -> Cost:
+    """A master dark of the frames in ``darks``."""
+    return _script(folder, "combine_darks", str(darks), "astrophotography_dark.fits")
+
+
+def calibrate(light: Path, bias: Path, flat: Path, folder: Path) -> Cost:
+    """One light with the master dark that `combine_darks` made; cosmic rays removed."""
+    return _script(
+        folder, "calibrate", str(light), str(bias), "astrophotography_dark.fits",
+        "astrophotography_light.fits", "--master_flat", str(flat), "--fixcosmic",
+        "--dark_still_biased",
+    )  # fmt: skip
+
+
+def night(darks: Path, light: Path, bias: Path, flat: Path, folder: Path, lights: int) -> Cost:
+    """Its stages of a night: the darks, and for each light calibration and stars.
+
+    One light is measured, and counts as many times as there are.
+    """
+    once = combine_darks(darks, folder)
+    each = [
+        calibrate(light, bias, flat, folder),
+        stars(folder / "astrophotography_light.fits", folder),
+    ]
+    return Cost(
+        wall_s=once.wall_s + lights * sum(cost.wall_s for cost in each),
+        cpu_s=once.cpu_s + lights * sum(cost.cpu_s for cost in each),
+        peak_mb=max(cost.peak_mb for cost in (once, *each)),
+        read_mb=0.0,
+        written_mb=0.0,
+    )
+
+
+def _script(folder: Path, name: str, *arguments: str) -> Cost:
+    place = checkout()
+    if place is None:
+        raise RuntimeError(f"AstroPhotography is not here: {CHECKOUT} names no checkout")
+    for argument in arguments:
+        if argument.startswith("astrophotography") and name in argument:
+            (folder / argument).unlink(missing_ok=True)
+    script = place / "AstroPhotography" / "scripts" / f"ap_{name}.py"
+    return of_command(
+        [os.environ.get(PYTHON, sys.executable), "-W", "ignore", str(script), *arguments],
+        folder,
+        {"PYTHONPATH": str(place), "MPLBACKEND": "Agg"},
+    )

@@ -1,0 +1,108 @@
+"""How right a result is, as a number: from arrays, the same way for ours, peers' and the truth.
+
+What belongs here: measuring, with sep where stars are to be found, not with our own code. What
+does not: what is good enough (`judge`).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import sep
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from astro_assets.sim.detector import Detector
+from astro_assets.sim.exposure import Exposure
+
+_Image = NDArray[np.floating]
+_CLEAR_SNR = 25.0
+"""stars that nobody should miss"""
+_NEAR_PX = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """Stars of a frame. positions : (n, 2) x and y, 0-based"""
+
+    positions: NDArray[np.float64]
+    fwhm_px: float
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How deep and sharp a stack is: medians over its bright stars."""
+
+    signal_to_noise: float
+    fwhm_px: float
+
+
+def spread(values: NDArray[np.floating]) -> tuple[float, float]:
+    """Median and robust standard deviation."""
+    middle = float(np.median(values))
+    return middle, 1.4826 * float(np.median(np.abs(values - middle)))
+
+
+def good_pixels(detector: Detector) -> NDArray[np.bool_]:
+    """Pixels that have no fault, nor a neighbour column that has."""
+    bad = detector.hot | detector.dead | (detector.flaws.charge_e != 0)
+    bad |= detector.flaws.telegraph_e != 0
+    bad[:, list(detector.columns)] = True
+    return ~bad
+
+
+def ratio(image: _Image, truth: _Image, usable: NDArray[np.bool_]) -> float:
+    """How much of the truth's light an image has, by the medians."""
+    return float(np.median(image[usable]) / np.median(truth[usable]))
+
+
+def off_in_proportion(image: _Image, truth: _Image, usable: NDArray[np.bool_]) -> float:
+    """Robust standard deviation of image / truth, scaled to 1."""
+    quotient = image[usable] / truth[usable]
+    middle, scatter = spread(quotient)
+    return scatter / middle
+
+
+def found(mask: NDArray[np.bool_], truth: NDArray[np.bool_]) -> tuple[float, int]:
+    """Share of the hit pixels that were found, and how many were found that are not near a hit."""
+    near = truth.copy()
+    for axis in (0, 1):
+        near |= np.roll(near, 1, axis) | np.roll(near, -1, axis)
+    return float(mask[truth].mean()), int((mask & ~near).sum())
+
+
+def true_field(taken: Exposure, read_noise_e: float) -> Field:
+    """The clear stars of a light: away from the border and from one another."""
+    fwhm_px = taken.conditions.psf.fwhm_px
+    noise_e = np.sqrt(4 * np.pi * (fwhm_px / 2.355) ** 2 * (taken.sky_e + read_noise_e**2))
+    bright = taken.stars[taken.stars["flux_e"] >= _CLEAR_SNR * noise_e]
+    positions = bright[["x", "y"]].to_numpy(np.float64)
+    ny, nx = taken.image_e.shape
+    inside = ((positions > 20) & (positions < (nx - 20, ny - 20))).all(axis=1)
+    apart = cKDTree(taken.stars[["x", "y"]].to_numpy()).query(positions, k=2)[0][:, 1]
+    return Field(positions[inside & (apart > 5 * fwhm_px)], fwhm_px)
+
+
+def share_found(seen: Field, truth: Field) -> float:
+    """Share of the true stars that have one near their place."""
+    distance, _ = cKDTree(seen.positions).query(truth.positions)
+    return float((distance <= _NEAR_PX).mean())
+
+
+def depth(image: _Image) -> Depth:
+    """Of the 20th to the 120th brightest round stars: the same in all stacks of one field."""
+    plane = np.ascontiguousarray(np.nan_to_num(image, nan=float(np.nanmedian(image))), np.float32)
+    sky = sep.Background(plane)
+    clean = plane - sky.back()
+    stars = sep.extract(clean, 10.0, err=sky.globalrms, minarea=6)
+    round_ones = stars[(stars["b"] / stars["a"] > 0.8) & (stars["flag"] == 0)]
+    chosen = round_ones[np.argsort(round_ones["flux"])[::-1]][20:120]
+    radius, _ = sep.flux_radius(clean, chosen["x"], chosen["y"], np.full(len(chosen), 12.0), 0.5)
+    flux, _, _ = sep.sum_circle(clean, chosen["x"], chosen["y"], 5.0)
+    return Depth(float(np.median(flux)) / _noise(clean), 2 * float(np.median(radius)))
+
+
+def _noise(image: _Image) -> float:
+    """In the mean over 8 × 8 pixels, so that resampling that smooths gains nothing."""
+    ny, nx = (size // 8 * 8 for size in image.shape)
+    blocks = image[:ny, :nx].reshape(ny // 8, 8, nx // 8, 8).mean(axis=(1, 3))
+    return spread(np.diff(blocks, axis=1) / np.sqrt(2))[1]
