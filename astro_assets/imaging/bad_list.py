@@ -68,10 +68,12 @@ def as_list(mask: NDArray[np.bool_]) -> BadList:
     # Along columns what is long in them, along rows the rest: else each would cut the other's
     # lines into pixels.
     found: list[Rectangle] = []
-    for first, last, start, end in _merged(_runs(rest.T, _LONG)):
+    ys, xs = np.nonzero(rest)
+    down = np.lexsort((ys, xs))
+    for first, last, start, end in _merged(_runs(xs[down], ys[down], _LONG)):
         found.append((start, end, first, last))
         rest[start - 1 : end, first - 1 : last] = False
-    found += _merged(_runs(rest, 1))
+    found += _merged(_runs(*np.nonzero(rest), 1))
     found.sort(key=lambda r: (-(r[1] - r[0] + 1) * (r[3] - r[2] + 1), r))
     return BadList(
         columns=tuple(int(column) + 1 for column in columns),
@@ -80,13 +82,16 @@ def as_list(mask: NDArray[np.bool_]) -> BadList:
     )
 
 
-def _runs(mask: NDArray[np.bool_], least: int) -> NDArray[np.int_]:
-    """(n, 3): line, start, end of each run along the second axis, from 1, ends included."""
-    edges = np.diff(np.pad(mask, ((0, 0), (1, 1))).astype(np.int8), axis=1)
-    lines, starts = np.nonzero(edges == 1)
-    _, ends = np.nonzero(edges == -1)
-    runs = np.stack([lines + 1, starts + 1, ends], axis=1)
-    return runs[ends - starts >= least]
+def _runs(lines: NDArray[np.int_], places: NDArray[np.int_], least: int) -> NDArray[np.int_]:
+    """(n, 3): line, start, end of each run of places along a line, from 1, ends included.
+
+    The pixels come line by line, in the order of their places, both from 0.
+    """
+    new = (np.diff(lines, prepend=-1) != 0) | (np.diff(places, prepend=-2) != 1)
+    begins = np.flatnonzero(new)
+    ends = np.append(begins, len(lines))[1:] - 1
+    runs = np.stack([lines[begins], places[begins], places[ends]], axis=1) + 1
+    return runs[ends - begins + 1 >= least]
 
 
 def _merged(runs: NDArray[np.int_]) -> list[Rectangle]:
