@@ -34,8 +34,8 @@ bench-transfers: setup
 	$(BIN)/python -m astro_assets_tests.proofs.bench docs/proofs/bench.md
 
 bench: setup
-	$(BIN)/python -m astro_assets_tests.bench docs/bench.md
-	$(BIN)/python -m astro_assets_tests.bench.growth docs/bench.md
+	$(BIN)/python -m astro_assets_tests.bench docs/bench.md; reached=$$?; \
+	  $(BIN)/python -m astro_assets_tests.bench.growth docs/bench.md && exit $$reached
 
 bench-quick: setup
 	$(BIN)/python -m astro_assets_tests.bench --quick

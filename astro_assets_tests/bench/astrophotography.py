@@ -8,9 +8,12 @@ It is no package of the registries and needs older releases of photutils and ast
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+from astro_assets_tests.bench.compared import Peer
 from astro_assets_tests.bench.measured import Cost, of_command
+from astro_assets_tests.bench.night import FILTERS, Night
 
 CHECKOUT = "ASTROPHOTOGRAPHY"
 PYTHON = "ASTROPHOTOGRAPHY_PYTHON"
@@ -20,6 +23,26 @@ def checkout() -> Path | None:
     """Where it is, if anybody says so."""
     named = os.environ.get(CHECKOUT)
     return Path(named) if named else None
+
+
+def star_peers(frame: Callable[[], Path], folder: Path) -> tuple[Peer, ...]:
+    """Its stars of one frame; none where it is not here."""
+    if checkout() is None:
+        return ()
+    return (Peer("AstroPhotography", lambda: stars(frame(), folder), "wall_s", 0.03),)
+
+
+def night_peers(night: Night, master: Callable[[str], Path], folder: Path) -> tuple[Peer, ...]:
+    """Its stages of the whole night, with bias and flat of ours; none where it is not here."""
+    if checkout() is None:
+        return ()
+
+    def run() -> Cost:
+        lights = [light for name in FILTERS.values() for light in night.lights(name)]
+        darks = night.darks[0].parent
+        return stages(darks, lights[0], master("bias"), master("flat"), folder, len(lights))
+
+    return (Peer("AstroPhotography's stages, one light times all", run, "wall_s", 0.05),)
 
 
 def stars(frame: Path, folder: Path) -> Cost:
@@ -44,7 +67,7 @@ def calibrate(light: Path, bias: Path, flat: Path, folder: Path) -> Cost:
     )  # fmt: skip
 
 
-def night(darks: Path, light: Path, bias: Path, flat: Path, folder: Path, lights: int) -> Cost:
+def stages(darks: Path, light: Path, bias: Path, flat: Path, folder: Path, lights: int) -> Cost:
     """Its stages of a night: the darks, and for each light calibration and stars.
 
     One light is measured, and counts as many times as there are.

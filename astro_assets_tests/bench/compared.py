@@ -40,6 +40,11 @@ class Row:
     once: bool = False
 
 
+def bound(most_mb: float) -> Cost:
+    """A fixed limit of memory in place of a peer's."""
+    return Cost(0.0, 0.0, most_mb, 0.0, 0.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Compared:
     """One ratio.

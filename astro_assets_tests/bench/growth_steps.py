@@ -92,9 +92,7 @@ def warm_composite(settings_file: str, count: str) -> None:
 def composite(settings_file: str, count: str) -> dict[str, float]:
     """The target's composite of all its nights."""
     settings, store = opened(settings_file)
-    (target,) = {
-        path.parent.name.split("_")[1] for path in store.root.glob("stacks/*/*/stack.json")
-    }
+    (target,) = targets(store)
     compose_target(store, target, settings.grids, settings.solving)
     return {"nights": float(count)}
 

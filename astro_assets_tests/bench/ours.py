@@ -6,6 +6,7 @@ whole night (`whole_night`). Each removes what it makes, then makes it.
 
 import shutil
 import tempfile
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,8 @@ from numpy.typing import NDArray
 
 from astro_assets.frame import FrameKind
 from astro_assets.imaging.cosmic_rays import cosmic_rays as search
-from astro_assets.imaging.solve import Solution
 from astro_assets.imaging.repair import INTERPOLATED, fill, places_to_repair
+from astro_assets.imaging.solve import Solution
 from astro_assets.imaging.warm import warm
 from astro_assets.settings import Settings, load_settings
 from astro_assets.steps.bad_pixels import make_bad_pixel_map

@@ -12,7 +12,7 @@ from astropy.io import fits
 
 from astro_assets.steps.solve import accepted_files
 from astro_assets_tests.bench import astromatic, astrophotography, ours, siril, whole_night
-from astro_assets_tests.bench.compared import Peer, Row
+from astro_assets_tests.bench.compared import Peer, Row, bound
 from astro_assets_tests.bench.measured import Cost, of_function
 from astro_assets_tests.bench.night import FILTERS, Night
 from astro_assets_tests.bench.verdicts import Verdicts
@@ -35,12 +35,12 @@ class Bench:
     def rows(self) -> Iterator[Row]:
         """The whole night first: the others use what it made."""
         yield self._whole_night()
-        yield self._dagsters_share()
+        yield whole_night.share_row(self.night, self.folder / "share")
         yield self._master_dark()
         yield self._all_masters()
+        # First, for the others go on from frames without cosmic rays.
+        yield self._calibrate_alone()
         yield self._calibrate()
-        if hasattr(ours, "calibrate_alone"):
-            yield self._calibrate_alone()
         yield self._cosmic_rays()
         yield self._stars()
         yield self._solve_first()
@@ -99,31 +99,10 @@ class Bench:
                 Peer("Siril, which does less", script, "wall_s", 0.35),
                 Peer("Siril, which does less", script, "cpu_s", 0.35),
                 Peer("Siril, which does less", script, "peak_mb", 1.0),
-                Peer("1200 MB", _bound(1200.0), "peak_mb", 1.0),
+                Peer("1200 MB", lambda: bound(1200.0), "peak_mb", 1.0),
+                *astrophotography.night_peers(self.night, self._first_of, self.folder),
             ),
             judge=lambda: self._verdicts().whole_night(),
-        )
-
-    def _dagsters_share(self) -> Row:
-        """One more night, with a clock around each step: see `dagsters_share`."""
-        folder = self.folder / "share"
-        told: dict[str, float] = {}
-
-        def cost(cpu_s: float) -> Cost:
-            return Cost(told["wall_s"], cpu_s, told["peak_mb"], 0.0, 0.0)
-
-        def measured() -> Cost:
-            shutil.rmtree(folder, ignore_errors=True)
-            settings = whole_night.settings_for(self.night, folder)
-            told.update(whole_night.share(settings))
-            shutil.rmtree(folder)
-            return cost(told["all_s"] - told["steps_s"] - told["import_s"])
-
-        return Row(
-            "Dagster's share: start, definitions, looks, runs, events",
-            measured,
-            (Peer("all CPU of the night", lambda: cost(told["all_s"]), "cpu_s", 0.15),),
-            once=True,
         )
 
     def _master_dark(self) -> Row:
@@ -150,13 +129,12 @@ class Bench:
 
     def _calibrate(self) -> Row:
         lights = [light for name in FILTERS.values() for light in self.night.lights(name)]
-        masters = self.settings.parent / "products" / "masters" / ours.SOURCE
         out = self.folder / "numpy"
 
         def numpy_two_threads() -> Cost:
             shutil.rmtree(out, ignore_errors=True)
             out.mkdir(parents=True)
-            dark, flat = (min((masters / kind).glob("*.fits")) for kind in ("dark", "flat"))
+            dark, flat = self._first_of("dark"), self._first_of("flat")
             return self._python("numpy_calibrate", dark, flat, out, *lights)()
 
         script = self._siril("".join(siril.calibrate(name) for name in FILTERS.values()))
@@ -177,6 +155,11 @@ class Bench:
             work=like.work.replace("with cosmic rays", "without cosmic rays, as the others"),
             ours=self._ours("calibrate_alone"),
         )
+
+    def _first_of(self, kind: str) -> Path:
+        """Of our masters of a kind."""
+        folder = self.settings.parent / "products" / "masters" / ours.SOURCE
+        return min((folder / kind).glob("*.fits"))
 
     def _calibrated(self) -> Path:
         _, store = ours.opened(str(self.settings))
@@ -223,21 +206,9 @@ class Bench:
                     "wall_s",
                     0.05,
                 ),
-                *self._astrophotography(),
+                *astrophotography.star_peers(self._calibrated, self.folder),
             ),
             judge=lambda: self._verdicts().stars(),
-        )
-
-    def _astrophotography(self) -> tuple[Peer, ...]:
-        if astrophotography.checkout() is None:
-            return ()
-        return (
-            Peer(
-                "AstroPhotography",
-                lambda: astrophotography.stars(self._calibrated(), self.folder),
-                "wall_s",
-                0.03,
-            ),
         )
 
     def _solve_field(self) -> Cost:
@@ -304,8 +275,3 @@ class Bench:
             ),
             judge=lambda: self._verdicts().picture(),
         )
-
-
-def _bound(most_mb: float) -> Callable[[], Cost]:
-    """A fixed limit in place of a peer."""
-    return lambda: Cost(0.0, 0.0, most_mb, 0.0, 0.0)

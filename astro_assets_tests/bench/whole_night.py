@@ -4,9 +4,11 @@ What belongs here: settings for it and its command. What does not: what it is co
 """
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
+from astro_assets_tests.bench.compared import Peer, Row
 from astro_assets_tests.bench.measured import Cost, of_command
 from astro_assets_tests.bench.night import Night
 
@@ -43,6 +45,27 @@ def sync(settings_file: Path) -> Cost:
         [str(program), "sync"],
         folder,
         {"ASTRO_ASSETS_SETTINGS": str(settings_file), "DAGSTER_HOME": str(folder / "dagster")},
+    )
+
+
+def share_row(night: Night, folder: Path) -> Row:
+    """One more night, below ``folder``, with a clock around each step: see `dagsters_share`."""
+    told: dict[str, float] = {}
+
+    def cost(cpu_s: float) -> Cost:
+        return Cost(told["wall_s"], cpu_s, told["peak_mb"], 0.0, 0.0)
+
+    def measured() -> Cost:
+        shutil.rmtree(folder, ignore_errors=True)
+        told.update(share(settings_for(night, folder)))
+        shutil.rmtree(folder)
+        return cost(told["all_s"] - told["steps_s"] - told["import_s"])
+
+    return Row(
+        "Dagster's share: start, definitions, looks, runs, events",
+        measured,
+        (Peer("all CPU of the night", lambda: cost(told["all_s"]), "cpu_s", 0.15),),
+        once=True,
     )
 
 
