@@ -78,14 +78,20 @@ def without_gradient(image: NDArray[np.float32], gradient: Gradient) -> NDArray[
     """``image`` less the surface's slope; its level, which is the surface's mean, stays."""
     if gradient.order == 0:
         return image.copy()
+    return np.asarray(image - slope_of(gradient, 0, gradient.shape[0]))
+
+
+def slope_of(gradient: Gradient, y0: int, y1: int) -> NDArray[np.float32]:
+    """The rows y0 … y1 of the surface less its mean, (rows, nx)."""
     ny, nx = gradient.shape
     x, y = np.linspace(-1, 1, nx), np.linspace(-1, 1, ny)
     # A polynomial in x and y is, row by row, one in x alone.
     by_power = np.zeros((gradient.order + 1, ny))
     for term, (p, q) in zip(gradient.terms_e, _powers(gradient.order), strict=True):
         by_power[p] += term * y**q
-    surface = by_power.T @ np.array([x**p for p in range(gradient.order + 1)])
-    return np.asarray(image - (surface - surface.mean()).astype(np.float32))
+    powers = np.array([x**p for p in range(gradient.order + 1)])
+    mean = by_power.mean(axis=1) @ powers.mean(axis=1)
+    return np.asarray(by_power[:, y0:y1].T @ powers - mean, np.float32)
 
 
 def _boxes(image: NDArray[np.float32], mask: NDArray[np.uint8]) -> tuple[_Array, _Array, _Array]:

@@ -9,15 +9,20 @@ the same sky is in both. The planes are those for which the layers differ least 
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
 
+from astro_assets.imaging.layer_medians import block_medians
 from astro_assets.imaging.outliers import Levelled
+from astro_assets.imaging.planes import Workspace
+from astro_assets.imaging.threads import threads
 
 _BLOCK_PX = 16
 _EVERY = 2
 """every so manieth row and column of a block tells its level"""
+_ROWS_OF_BLOCKS = 24
 _FULL = 0.9
 """of a block; else two layers would tell of different parts of it"""
 _ROUNDS = 3
@@ -42,7 +47,7 @@ def shared_levels(layers: Sequence[Levelled]) -> list[Plane]:
     """
     if len(layers) < 2:
         return [(0.0, 0.0, 0.0)] * len(layers)
-    blocks = np.stack([_block_levels(layer) for layer in layers])
+    blocks = _levels_of(layers)
     n, rows, columns = blocks.shape
     weights = np.array([layer.noise_e for layer in layers]) ** -2.0
     weights /= weights.mean()
@@ -61,28 +66,31 @@ def shared_levels(layers: Sequence[Levelled]) -> list[Plane]:
     return [_per_pixel(plane, rows, columns) for plane in planes]
 
 
-def _block_levels(layer: Levelled) -> NDArray[np.float32]:
-    """Medians of the layer's blocks; NaN for those that it does not fill."""
-    ny, nx = layer.weight.shape
+def _levels_of(layers: Sequence[Levelled]) -> NDArray[np.float32]:
+    """Each layer's blocks' levels, (layers, rows, columns); NaN for those that it does not fill.
+
+    Of large grids some rows of blocks tell enough.
+    """
+    ny, nx = layers[0].planes.shape
     rows, columns = -(-ny // _BLOCK_PX), -(-nx // _BLOCK_PX)
-    levels = np.full((rows, columns), np.nan, np.float32)
-    width = columns * (_BLOCK_PX // _EVERY)
-    for row in range(rows):
-        strip = slice(row * _BLOCK_PX, min((row + 1) * _BLOCK_PX, ny))
-        seen = np.asarray(layer.weight[strip])[::_EVERY, ::_EVERY] > 0
-        if not seen.any():
-            continue
-        values = np.where(seen, layer.values(strip)[::_EVERY, ::_EVERY], np.inf)
-        padded = np.full((values.shape[0], width), np.inf, np.float32)
-        padded[:, : values.shape[1]] = values
-        cells = padded.reshape(values.shape[0], columns, -1).swapaxes(0, 1).reshape(columns, -1)
-        cells.sort(axis=1)
-        count = np.isfinite(cells).sum(axis=1)
-        full = count >= _FULL * (_BLOCK_PX // _EVERY) ** 2
-        middle = cells[np.arange(columns), np.maximum(count - 1, 0) // 2]
-        upper = cells[np.arange(columns), np.minimum(count // 2, cells.shape[1] - 1)]
-        levels[row, full] = ((middle + upper) / 2)[full]
-    return levels
+    result = np.full((len(layers), rows, columns), np.nan, np.float32)
+
+    def levels(i: int) -> None:
+        layer, space = layers[i], Workspace()
+        for row in range(0, rows, max(1, rows // _ROWS_OF_BLOCKS)):
+            y0 = row * _BLOCK_PX
+            values = layer.planes.coarse(y0, min(y0 + _BLOCK_PX, ny), _EVERY, space)
+            block_medians(values, _BLOCK_PX // _EVERY, _FULL, result[i, row])
+        plane = layer.offset[1] * _middles(columns) + layer.offset[2] * _middles(rows)[:, None]
+        result[i] = result[i] * layer.scale + (layer.offset[0] + plane)
+
+    with ThreadPoolExecutor(threads(), thread_name_prefix="levels") as pool:
+        list(pool.map(levels, range(len(layers))))
+    return result
+
+
+def _middles(count: int) -> _Array:
+    return np.asarray((np.arange(count) + 0.5) * _BLOCK_PX - 0.5)
 
 
 def _shared(used: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -1,7 +1,8 @@
 """Sums over layers, pixel by pixel: what a stack is made of while its layers pass by.
 
-What belongs here: adding rows of judged layers. What does not: the judgement (`outliers`), levels
-and weights (`stack`). A tally has the size of the grid, whatever the number of layers.
+What belongs here: adding rows of judged layers, and what the sums become. What does not: the
+judgement (`outliers`), levels and weights (`stack`). A tally has the size of the grid, whatever the
+number of layers.
 """
 
 from dataclasses import dataclass
@@ -12,9 +13,10 @@ from numba import njit
 from numpy.typing import NDArray
 
 from astro_assets.imaging.mask import MaskBit
-from astro_assets.imaging.outliers import Judged
+from astro_assets.imaging.planes import Strip
 
 _SATURATED = int(MaskBit.SATURATED)
+_NO_DATA = int(MaskBit.NO_DATA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Tally:
     exposure_s : float32, of exposure times
     count, low, high : uint16, layers that went in, and that were left out for being too low or
         too high
-    saturated : uint8, layers that are saturated there, 255 at most
+    mask : uint8, layers that are saturated there, 255 at most; in the end the mask
     """
 
     value: NDArray[np.float32]
@@ -34,7 +36,7 @@ class Tally:
     count: NDArray[np.uint16]
     low: NDArray[np.uint16]
     high: NDArray[np.uint16]
-    saturated: NDArray[np.uint8]
+    mask: NDArray[np.uint8]
 
     @classmethod
     def blank(cls, shape: tuple[int, int]) -> "Tally":
@@ -48,67 +50,56 @@ class Tally:
             np.zeros(shape, np.uint8),
         )
 
-    def add(
-        self,
-        rows: slice,
-        judged: Judged,
-        *,
-        scale: float,
-        offset: tuple[float, float, float],
-        weight: float,
-        exposure_s: NDArray[np.float32],
-        mask: NDArray[np.uint8] | None,
-    ) -> None:
-        """Add some rows of a layer, ``image * scale + offset`` (a plane).
+    def rows(self, y0: int, y1: int) -> "Tally":
+        """The same sums of some rows."""
+        return Tally(
+            self.value[y0:y1], self.weight[y0:y1], self.exposure_s[y0:y1], self.count[y0:y1],
+            self.low[y0:y1], self.high[y0:y1], self.mask[y0:y1],
+        )  # fmt: skip
+
+    def add(self, strip: Strip, verdict: NDArray[np.uint8], skip: int, weight: float) -> int:
+        """Add a levelled strip; give the number of values that were left out.
 
         Parameters
         ----------
+        verdict : of `outliers.Verdict` on the strip's values
+        skip : rows of the strip above the first that counts
         weight : of the layer, multiplied onto its pixels' weights; 0 leaves the values to others
             and only counts
-        exposure_s : of these rows, or (1, 1) for all of them
         """
-        _add(
-            judged.image,
-            judged.weight,
-            judged.verdict,
-            scale,
-            np.array(offset, np.float64),
-            rows.start,
-            weight,
-            exposure_s,
-            np.zeros((0, 0), np.uint8) if mask is None else mask,
-            self.value[rows],
-            self.weight[rows],
-            self.exposure_s[rows],
-            self.count[rows],
-            self.low[rows],
-            self.high[rows],
-            self.saturated[rows],
-        )
+        ny = len(self.value)
+        rows = slice(skip, skip + ny)
+        exposure_s = strip.exposure_s
+        mask = strip.mask
+        return int(
+            _add(
+                strip.image[rows], strip.weight[rows], verdict[rows], np.float32(weight),
+                exposure_s if exposure_s.size == 1 else exposure_s[rows],
+                np.zeros((0, 0), np.uint8) if mask is None else mask[rows],
+                self.value, self.weight, self.exposure_s, self.count, self.low, self.high,
+                self.mask,
+            )
+        )  # fmt: skip
 
-    def mean(self, level: float) -> NDArray[np.float32]:
-        """The weighted mean above ``level``; NaN where nothing went in."""
-        with np.errstate(invalid="ignore"):
-            mean = self.value / np.where(self.weight > 0, self.weight, np.float32(np.nan))
-        return np.asarray(mean + np.float32(level), np.float32)
+    def finish(self, level: float, variance_per_weight: float) -> None:
+        """Make the sums what a `Stacked` has of them.
 
-    def mask(self) -> NDArray[np.uint8]:
-        """A pixel is saturated when it is in two layers, or in every layer that there is."""
-        mask = np.zeros(self.count.shape, np.uint8)
-        mask[self.saturated >= np.clip(self.count, 1, 2)] = MaskBit.SATURATED
-        mask[~(self.weight > 0)] = MaskBit.NO_DATA
-        return mask
+        ``value`` becomes the weighted mean above ``level``, NaN where nothing went in; ``weight``
+        the inverse variance. A pixel is saturated when it is in two layers, or in every layer that
+        there is.
+        """
+        _finish(
+            self.value, self.weight, self.count, np.float32(level),
+            np.float32(variance_per_weight), self.mask,
+        )  # fmt: skip
 
 
 @njit(cache=True, nogil=True)
 def _add(
     image: Any,
-    pixel_weight: Any,
+    share: Any,
     verdict: Any,
-    scale: float,
-    offset: Any,
-    first_row: int,
-    layer_weight: float,
+    layer_weight: Any,
     exposure_s: Any,
     mask: Any,
     value: Any,
@@ -118,21 +109,61 @@ def _add(
     low: Any,
     high: Any,
     saturated: Any,
-) -> None:
+) -> int:
+    none = np.float32(0)
+    left_out = 0
     for y in range(image.shape[0]):
-        begin = offset[0] + offset[2] * (first_row + y)
-        for x in range(image.shape[1]):
-            if mask.size and mask[y, x] & _SATURATED and saturated[y, x] < 255:
-                saturated[y, x] += 1
-            if verdict[y, x] == 1:
-                w = np.float32(layer_weight) * pixel_weight[y, x]
-                value[y, x] += w * np.float32(image[y, x] * scale + begin + offset[1] * x)
-                weight[y, x] += w
-                count[y, x] += 1
-                exposures[y, x] += exposure_s[
-                    y if exposure_s.size > 1 else 0, x if exposure_s.size > 1 else 0
-                ]
-            elif verdict[y, x] == 2:
-                high[y, x] += 1
-            elif verdict[y, x] == 3:
-                low[y, x] += 1
+        line, part, said = image[y], share[y], verdict[y]
+        total, weights, times, number = value[y], weight[y], exposures[y], count[y]
+        if layer_weight > none:
+            for x in range(line.size):
+                w = layer_weight * part[x]
+                total[x] += w * line[x] if said[x] == 1 else none
+                weights[x] += w if said[x] == 1 else none
+        if exposure_s.size == 1:
+            each = exposure_s[0, 0]
+            for x in range(line.size):
+                times[x] += each if said[x] == 1 else none
+        else:
+            lasting = exposure_s[y]
+            for x in range(line.size):
+                times[x] += lasting[x] if said[x] == 1 else none
+        for x in range(line.size):
+            number[x] += np.uint16(said[x] == 1)
+        left_out += _count_outliers(said, low[y], high[y])
+        if mask.size:
+            _count_saturated(mask[y], saturated[y])
+    return left_out
+
+
+@njit(cache=True, nogil=True)
+def _count_outliers(said: Any, low: Any, high: Any) -> int:
+    left_out = 0
+    for x in range(said.size):
+        if said[x] > 1:
+            left_out += 1
+            if said[x] == 2:
+                high[x] += 1
+            else:
+                low[x] += 1
+    return left_out
+
+
+@njit(cache=True, nogil=True)
+def _count_saturated(mask: Any, saturated: Any) -> None:
+    for x in range(mask.size):
+        more = saturated[x] + np.uint8(1) if saturated[x] < 255 else saturated[x]
+        saturated[x] = more if mask[x] & np.uint8(_SATURATED) else saturated[x]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _finish(value: Any, weight: Any, count: Any, level: Any, per_weight: Any, mask: Any) -> None:
+    for y in range(value.shape[0]):
+        for x in range(value.shape[1]):
+            if weight[y, x] > 0:
+                value[y, x] = value[y, x] / weight[y, x] + level
+                mask[y, x] = _SATURATED if mask[y, x] >= min(max(count[y, x], 1), 2) else 0
+            else:
+                value[y, x] = np.nan
+                mask[y, x] = _NO_DATA
+            weight[y, x] *= per_weight

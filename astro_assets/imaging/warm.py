@@ -6,6 +6,7 @@
 import numpy as np
 from astropy.wcs import WCS
 
+from astro_assets.imaging.bad_pixels import ENOUGH_DARKS, bad_pixel_map
 from astro_assets.imaging.bayer import debayer, luminance
 from astro_assets.imaging.calibrate import Masters, calibrate
 from astro_assets.imaging.combine import sigma_clipped_mean
@@ -13,13 +14,16 @@ from astro_assets.imaging.cosmic_rays import cosmic_rays
 from astro_assets.imaging.drizzle import LEAST_FRAMES, Mosaic
 from astro_assets.imaging.grid import common_grid
 from astro_assets.imaging.nearest import nearest
+from astro_assets.imaging.neutral_sky import sky_levels
 from astro_assets.imaging.noise import gain_e_per_adu, read_noise_adu
+from astro_assets.imaging.planes import Held
 from astro_assets.imaging.repair import interpolate_bad
 from astro_assets.imaging.stack import Layer, stack
 from astro_assets.imaging.stars import find_stars
 from astro_assets.imaging.stretch import autostretch
 from astro_assets.imaging.tiles import surroundings
 from astro_assets.imaging.warp import warp
+from astro_assets.imaging.white_balance import star_colors
 
 _SIZE = 160
 
@@ -33,8 +37,13 @@ def warm() -> None:
         image += (4000 * np.exp(-((x - px) ** 2 + (y - py) ** 2) / 4)).astype(np.float32)
     mask = np.zeros(image.shape, np.uint8)
     mask[10, 10] = 1
+    lined = image.copy()
+    lined[:, 20] += 300
+    lined[70] -= 50
     for counts in (image, image.astype(np.uint16)):
         sigma_clipped_mean([counts] * 3)
+        sigma_clipped_mean([counts] * 3, weights=[1.0] * 3)
+        bad_pixel_map(dark=lined, flat=lined / 100, darks=[counts] * ENOUGH_DARKS)
         read_noise_adu([counts, counts[::-1]])
         gain_e_per_adu([(counts, counts[::-1])], 0.0)
         calibrate(
@@ -57,9 +66,11 @@ def warm() -> None:
     grid = common_grid([wcs], [(_SIZE, _SIZE)])
     warped = warp(image, mask, wcs, grid)
     mosaic = Mosaic(image, wcs, ((0, 0),), 5.0)
-    layer = Layer(warped.image, warped.weight, 100.0, 5.0, mask=warped.mask, mosaic=mosaic)
+    layer = Layer(Held(warped.image, warped.weight, warped.mask), 100.0, 5.0, mosaic=mosaic)
     stack([layer] * LEAST_FRAMES, grid)
     nearest(warped.weight, wcs, grid)
+    sky_levels({"R": image})
+    star_colors([image] * 3, mask > 0)
     autostretch(np.stack([image] * 3))
 
 

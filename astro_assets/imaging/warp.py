@@ -1,12 +1,10 @@
 """One frame resampled onto a grid: Lanczos-3, masks respected, flux conserved.
 
-What belongs here: moving pixels. What does not: which grid (`grid`), where its pixels lie in the
-frame (`pixel_map`), the kernel itself (`lanczos`), and what becomes of the frames that lie on it
-(`stack`).
+What belongs here: moving pixels, whole frames at once. What does not: which grid (`grid`), how the
+frame lies on it (`placement`), row by row as a stack asks for it (`laid`), the kernels themselves
+(`lanczos`, `two_pass`), and what becomes of the frames that lie on it (`stack`).
 """
 
-import math
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,16 +12,13 @@ from astropy.wcs import WCS
 from numpy.typing import NDArray
 
 from astro_assets.imaging.grid import Grid
-from astro_assets.imaging.lanczos import TABLE, flag_saturated, warp_rows
-from astro_assets.imaging.mask import UNUSABLE, MaskBit
-from astro_assets.imaging.pixel_map import pixel_mesh, typical_area
+from astro_assets.imaging.laid import FrameRows, Laid
+from astro_assets.imaging.mask import MaskBit
+from astro_assets.imaging.placement import place
+from astro_assets.imaging.planes import Workspace
+from astro_assets.imaging.threads import over_rows
 
-EXCLUDED = UNUSABLE & ~MaskBit.SATURATED
-"""Bits that keep a pixel out. Saturated ones go along, flagged: a hole is no better a star."""
-_SAME_SCALE = 0.003
-"""Relative difference of pixel scales below which one sample serves a grid pixel."""
-
-_THREADS = 2
+_STRIP_ROWS = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +37,17 @@ class Warped:
     weight: NDArray[np.float32]
     mask: NDArray[np.uint8]
     area: float
+
+
+@dataclass(frozen=True, slots=True)
+class InMemory:
+    """A frame that is held as it is."""
+
+    image: NDArray[np.float32]
+    mask: NDArray[np.uint8] | None
+
+    def rows(self, y0: int, y1: int, space: Workspace) -> FrameRows:  # noqa: ARG002
+        return FrameRows(self.image[y0:y1], None if self.mask is None else self.mask[y0:y1])
 
 
 def warp(
@@ -68,73 +74,24 @@ def warp(
     """
     if mask is not None and mask.shape != image.shape:
         raise ValueError(f"the image is {image.shape}, its mask {mask.shape}")
-    mesh_x, mesh_y, step = pixel_mesh(wcs_in, grid)
-    area = typical_area(mesh_x, mesh_y, step)
-    source = _usable(image, mask)
-    saturated = _saturated(mask, image.shape)
-    times = max(1, round(math.sqrt(area)))
-    if times > 1:
-        source, saturated = _binned(source, saturated, times)
-        mesh_x, mesh_y = ((mesh - (times - 1) / 2) / times for mesh in (mesh_x, mesh_y))
-    fine = abs(math.sqrt(area) / times - 1) > _SAME_SCALE
-    flags = np.zeros(source.shape, np.uint8)
-    ys, xs = np.nonzero(saturated)
-    flag_saturated(ys, xs, flags)
-    ny = grid.shape[0]
+    frame = InMemory(np.ascontiguousarray(image, np.float32), mask)
+    placement = place(wcs_in, (image.shape[0], image.shape[1]), grid)
+    laid = Laid(frame, placement, 0.0)
     out = Warped(
         np.zeros(grid.shape, np.float32),
         np.zeros(grid.shape, np.float32),
-        np.zeros(grid.shape, np.uint8),
-        area,
+        np.full(grid.shape, MaskBit.NO_DATA, np.uint8),
+        placement.area,
     )
 
-    def rows(y0: int) -> None:
-        warp_rows(
-            source,
-            flags,
-            mesh_x,
-            mesh_y,
-            step,
-            times**2,
-            fine,
-            TABLE,
-            y0,
-            min(y0 + 64, ny),
-            out.image,
-            out.weight,
-            out.mask,
-        )
+    def rows(first: int, last: int) -> None:
+        space = Workspace()
+        for y0 in range(first, last, _STRIP_ROWS):
+            y1 = min(y0 + _STRIP_ROWS, last)
+            strip = laid.strip(y0, y1, space)
+            if strip is not None and strip.mask is not None:
+                out.image[y0:y1], out.weight[y0:y1] = strip.image, strip.weight
+                out.mask[y0:y1] = strip.mask
 
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="warp") as pool:
-        list(pool.map(rows, range(0, ny, 64)))
+    over_rows(rows, grid.shape[0])
     return out
-
-
-def _usable(image: NDArray[np.float32], mask: NDArray[np.uint8] | None) -> NDArray[np.float32]:
-    """The image with NaN for what must not contribute: one sum then tells if any did."""
-    usable = np.array(image, dtype=np.float32, order="C")
-    usable[~np.isfinite(usable)] = np.nan
-    if mask is not None:
-        usable[(mask & EXCLUDED) != 0] = np.nan
-    return usable
-
-
-def _saturated(mask: NDArray[np.uint8] | None, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    if mask is None:
-        return np.zeros(shape, bool)
-    return np.asarray((mask & MaskBit.SATURATED) != 0)
-
-
-def _binned(
-    source: NDArray[np.float32], saturated: NDArray[np.bool_], times: int
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Means of the usable ones of ``times × times`` pixels; NaN where fewer than half are."""
-    ny, nx = source.shape[0] // times, source.shape[1] // times
-    inside = (slice(ny * times), slice(nx * times))
-    cells = source[inside].reshape(ny, times, nx, times)
-    usable = np.isfinite(cells)
-    count = usable.sum(axis=(1, 3))
-    total = np.where(usable, cells, 0).sum(axis=(1, 3), dtype=np.float64)
-    means = np.where(2 * count >= times**2, total / np.maximum(count, 1), np.nan)
-    full = np.asarray(saturated[inside].reshape(ny, times, nx, times).any(axis=(1, 3)))
-    return np.ascontiguousarray(means, np.float32), full

@@ -3,33 +3,34 @@
 One more night costs one more stack, not all frames again.
 """
 
-import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
 from astropy.wcs import WCS
-from numpy.typing import NDArray
 
 from astro_assets.errors import NothingToDo
 from astro_assets.imaging.filters import channel_of
 from astro_assets.imaging.grid import Grid
-from astro_assets.imaging.nearest import nearest
+from astro_assets.imaging.laid import FrameRows, Laid
+from astro_assets.imaging.placement import place
+from astro_assets.imaging.planes import Workspace
 from astro_assets.imaging.stack import Layer, stack
-from astro_assets.imaging.warp import warp
 from astro_assets.settings import GridWish, Solving
 from astro_assets.settings.grids import wish_for
 from astro_assets.steps import colour, continuum, provenance
+from astro_assets.steps.frame_rows import FileRows, file_rows
 from astro_assets.steps.gaia import GaiaClient
 from astro_assets.steps.gridding import grid_of
 from astro_assets.steps.inventory import COMPOSITE_STATE, stacks, targets
 from astro_assets.steps.layers import clearest, flux_scale
-from astro_assets.steps.scratch import put_aside
 from astro_assets.steps.stack import channel_files, noise_e, planes_of
 from astro_assets.steps.summary import Summary
-from astro_assets.store import ImageFile, Store, read_image, write_image, write_json
+from astro_assets.store import ImageFile, Store, write_image, write_json
+
+_ROWS_AT_A_TIME = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +127,7 @@ def _combine(
 ) -> None:
     headers = [item.header for item in inputs]
     reference = headers[clearest(headers)]
-    with tempfile.TemporaryDirectory(prefix=".warped-", dir=path.parent) as scratch:
-        combined = stack(
-            [
-                _layer(item, grid, flux_scale(reference, item.header), f"{scratch}/{number}")
-                for number, item in enumerate(inputs)
-            ]
-        )
+    combined = stack([_layer(item, grid, flux_scale(reference, item.header)) for item in inputs])
     header = grid.wcs.to_header()
     header["OBJECT"] = target
     header["FILTER"] = channel
@@ -161,28 +156,37 @@ def _combine(
     )
 
 
-def _layer(item: _Input, grid: Grid, scale: float, scratch: str) -> Layer:
+def _layer(item: _Input, grid: Grid, scale: float) -> Layer:
     """A session's stack on the composite's grid; where it is shallow it weighs less."""
-    file = read_image(item.path)
-    wcs = WCS(item.header)
-    deepest = file.planes["WEIGHT"].max()
-    mask = file.mask if file.mask is not None else np.zeros(file.image.shape, np.uint8)
-    warped = warp(file.image, mask, wcs, grid)
-    relative = nearest((file.planes["WEIGHT"] / deepest).astype(np.float32), wcs, grid)
+    rows = file_rows(item.path, ("WEIGHT", "EXPOSURE"))
+    deepest = _deepest(rows)
+    placement = place(WCS(item.header), rows.shape, grid)
     return Layer(
-        image=put_aside(Path(f"{scratch}.image"), warped.image),
-        weight=put_aside(Path(f"{scratch}.weight"), relative * warped.weight),
-        mask=put_aside(Path(f"{scratch}.mask"), warped.mask),
-        background_e=float(item.header["BKGLEVEL"]) * warped.area,
-        noise_e=float(np.sqrt(warped.area / deepest)),
+        Laid(_StackRows(rows, deepest), placement, float(item.header.get("TOTALEXP", 0.0))),
+        background_e=float(item.header["BKGLEVEL"]) * placement.area,
+        noise_e=float(np.sqrt(placement.area / deepest)),
         scale=scale,
-        exposure_s=put_aside(Path(f"{scratch}.exposure"), nearest(_exposures(file), wcs, grid)),
     )
 
 
-def _exposures(file: ImageFile) -> NDArray[np.float32]:
-    """Exposure time of each pixel; of stacks that do not tell it from their counts."""
-    if "EXPOSURE" in file.planes:
-        return np.asarray(file.planes["EXPOSURE"], np.float32)
-    exposure_s = np.float32(file.header.get("EXPTIME", 0.0))
-    return np.asarray(file.planes["COUNT"].astype(np.float32) * exposure_s)
+@dataclass(frozen=True, slots=True)
+class _StackRows:
+    """A stack's rows; its deepest pixels weigh 1."""
+
+    file: FileRows
+    deepest: float
+
+    def rows(self, y0: int, y1: int, space: Workspace) -> FrameRows:
+        rows = self.file.rows(y0, y1, space)
+        weight = rows.weight
+        return rows if weight is None else replace(rows, weight=weight / np.float32(self.deepest))
+
+
+def _deepest(file: FileRows) -> float:
+    """The largest weight of a stack."""
+    space = Workspace()
+    ny = file.shape[0]
+    return max(
+        float(file.plane("WEIGHT", y, min(y + _ROWS_AT_A_TIME, ny), space).max())
+        for y in range(0, ny, _ROWS_AT_A_TIME)
+    )

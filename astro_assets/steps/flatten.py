@@ -1,15 +1,30 @@
 """Taking the sky's gradient off a frame before it is stacked.
 
-What belongs here: frames with and without a colour matrix, and what is told of it. What does not:
-finding a gradient (`imaging.gradient`).
+What belongs here: frames with and without a colour matrix, whole and row by row, and what is told
+of it. What does not: finding a gradient (`imaging.gradient`).
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from astro_assets.imaging.gradient import Gradient, find_gradient, without_gradient
+from astro_assets.imaging.gradient import Gradient, find_gradient, slope_of, without_gradient
+from astro_assets.imaging.laid import FrameReader, FrameRows
+from astro_assets.imaging.planes import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class FlatRows:
+    """A frame whose rows come without its gradient."""
+
+    frame: FrameReader
+    gradient: Gradient
+
+    def rows(self, y0: int, y1: int, space: Workspace) -> FrameRows:
+        rows = self.frame.rows(y0, y1, space)
+        return replace(rows, image=rows.image - slope_of(self.gradient, y0, y1))
 
 
 def flattened(

@@ -1,7 +1,10 @@
-"""Accepted frames on one grid, in scratch files: what a session's stack is made of.
+"""Accepted frames on one grid: what a session's stack is made of.
 
 What belongs here: from a solved frame to layers, weights and scales, channel by channel. What does
 not: the products and what their headers tell (`stack`).
+
+Frames come onto the grid as the stack asks for their rows. Those with a colour matrix, which have
+to be debayered as a whole, wait on the grid in scratch files.
 """
 
 import math
@@ -18,18 +21,25 @@ from numpy.typing import NDArray
 from astro_assets.imaging.background import background
 from astro_assets.imaging.bayer import cells_of, debayer
 from astro_assets.imaging.drizzle import Mosaic
-from astro_assets.imaging.gradient import Gradient
+from astro_assets.imaging.gradient import Gradient, find_gradient
 from astro_assets.imaging.grid import Grid
+from astro_assets.imaging.laid import EXCLUDED, FrameReader, Laid
+from astro_assets.imaging.mask import UNUSABLE
+from astro_assets.imaging.placement import place
+from astro_assets.imaging.planes import Held, Workspace
 from astro_assets.imaging.sky_noise import sky_noise
 from astro_assets.imaging.stack import Layer, Stacked, stack
-from astro_assets.imaging.warp import EXCLUDED, Warped, warp
-from astro_assets.steps.flatten import flattened
+from astro_assets.imaging.warp import Warped, warp
+from astro_assets.steps.flatten import FlatRows, flattened
+from astro_assets.steps.frame_rows import file_rows
 from astro_assets.steps.pool import map_frames
 from astro_assets.steps.scratch import put_aside, put_share_aside
 from astro_assets.store import read_image
 
 BAYER_CHANNELS = ("R", "G", "B")
 _WORTH = (0.25, 4.0)
+_SAMPLES = 400_000
+"""pixels that tell a frame's sky"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +60,22 @@ class Light:
         return self.header["NAXIS2"], self.header["NAXIS1"]
 
     def pixels(self) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        """Image and mask, without the sky's gradient where that is wished for."""
+        """A Bayer frame's image and mask, without the sky's gradient where that is wished for."""
         file = read_image(self.path)
         mask = file.mask if file.mask is not None else np.zeros(file.image.shape, np.uint8)
-        bayer = "BAYERPAT" in self.header
-        image, found = flattened(file.image, mask, self.gradient_order, bayer=bayer)
+        image, found = flattened(file.image, mask, self.gradient_order, bayer=True)
         self.gradients.extend(found)
         return image, mask
+
+    def reader(self) -> FrameReader:
+        """The rows of a frame without colour matrix, as `pixels` of one with it."""
+        rows = file_rows(self.path)
+        if self.gradient_order == 0:
+            return rows
+        file = read_image(self.path)
+        mask = file.mask if file.mask is not None else np.zeros(file.image.shape, np.uint8)
+        self.gradients.append(find_gradient(file.image, mask, self.gradient_order))
+        return rows if self.gradients[-1].order == 0 else FlatRows(rows, self.gradients[-1])
 
 
 def filter_of(header: fits.Header) -> str:
@@ -67,7 +86,7 @@ def filter_of(header: fits.Header) -> str:
 def stack_channels(
     lights: Sequence[Light], reference: Light, grid: Grid, folder: Path
 ) -> Iterator[tuple[str, Stacked]]:
-    """Warp all frames into scratch files that are read back row by row; combine each channel."""
+    """Combine the frames of each channel."""
     widths = [float(light.header.get("FWHM") or np.nan) for light in lights]
     usual_fwhm_px = float(np.nanmedian(widths)) if np.isfinite(widths).any() else math.nan
     with tempfile.TemporaryDirectory(prefix=".warped-", dir=folder) as scratch:
@@ -79,17 +98,42 @@ def stack_channels(
             if "BAYERPAT" in light.header:
                 bayer = _bayer_layers(light, grid, scale, name)
                 return {c: replace(layer, worth=worth) for c, layer in bayer.items()}
-            return {filter_of(light.header): replace(_layer(light, grid, scale, name), worth=worth)}
+            return {filter_of(light.header): replace(_layer(light, grid, scale), worth=worth)}
 
         warped = map_frames(layers, lights)
         for channel in warped[0]:
             yield channel, stack([of_light[channel] for of_light in warped], grid)
 
 
-def _layer(light: Light, grid: Grid, scale: float, scratch: str) -> Layer:
-    image, mask = light.pixels()
-    level_e, noise_e = _sky(image, mask)
-    return _put_aside(warp(image, mask, light.wcs, grid), level_e, noise_e, light, scale, scratch)
+def _layer(light: Light, grid: Grid, scale: float) -> Layer:
+    frame = light.reader()
+    level_e, noise_e = _sky_of_rows(frame, light.shape)
+    placement = place(light.wcs, light.shape, grid)
+    return Layer(
+        Laid(frame, placement, float(light.header.get("EXPTIME") or 0.0)),
+        background_e=level_e * placement.area,
+        noise_e=noise_e * math.sqrt(placement.area),
+        scale=scale,
+    )
+
+
+def _sky_of_rows(frame: FrameReader, shape: tuple[int, int]) -> tuple[float, float]:
+    """Level and noise of the sky, electrons, from some of a frame's rows."""
+    ny, nx = shape
+    space = Workspace()
+    for every in (max(1, ny * nx // _SAMPLES), 1):
+        image = np.empty((-(-ny // every), nx), np.float32)
+        mask = np.zeros(image.shape, np.uint8)
+        for number, y in enumerate(range(0, ny, every)):
+            rows = frame.rows(y, y + 1, space)
+            image[number] = rows.image[0]
+            if rows.mask is not None:
+                mask[number] = rows.mask[0]
+        usable = np.isfinite(image) & ((mask & np.uint8(UNUSABLE)) == 0)
+        noise_e = sky_noise(image, mask)
+        if noise_e > 0:
+            return float(np.median(image[usable])), noise_e
+    return _sky(image, mask)
 
 
 def _sky(image: NDArray[np.float32], mask: NDArray[np.uint8]) -> tuple[float, float]:
@@ -127,15 +171,13 @@ def _bayer_layers(light: Light, grid: Grid, scale: float, scratch: str) -> dict[
 def _put_aside(
     warped: Warped, level_e: float, noise_e: float, light: Light, scale: float, scratch: str
 ) -> Layer:
-    return Layer(
-        image=put_aside(Path(f"{scratch}.image"), warped.image),
-        weight=put_share_aside(Path(f"{scratch}.weight"), warped.weight),
-        mask=put_aside(Path(f"{scratch}.mask"), warped.mask),
-        background_e=level_e * warped.area,
-        noise_e=noise_e * math.sqrt(warped.area),
-        scale=scale,
-        exposure_s=float(light.header.get("EXPTIME") or 0.0),
+    planes = Held(
+        put_aside(Path(f"{scratch}.image"), warped.image),
+        put_share_aside(Path(f"{scratch}.weight"), warped.weight),
+        put_aside(Path(f"{scratch}.mask"), warped.mask),
+        float(light.header.get("EXPTIME") or 0.0),
     )
+    return Layer(planes, level_e * warped.area, noise_e * math.sqrt(warped.area), scale)
 
 
 def clearest(headers: Sequence[fits.Header]) -> int:

@@ -1,6 +1,7 @@
 """Session stacks: the accepted frames of a session as one image per filter, and in colour."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,15 @@ from astro_assets.steps.inventory import STACK_STATE
 from astro_assets.steps.layers import Light, clearest, filter_of, stack_channels
 from astro_assets.steps.summary import Summary
 from astro_assets.store import ImageFile, Store, write_image, write_json
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What is told of a stack that is written. rejected : pixels of all its frames together"""
+
+    noise_e: float
+    rejected: int
+    method: str
 
 
 def stack_session(
@@ -77,9 +87,9 @@ def stack_session(
         figures={
             "frames": len(lights),
             "filters": ", ".join(sorted(made)) or "none: no frame was accepted",
-            **{f"noise_e_{name}": round(noise_e(s.weight), 3) for name, s in made.items()},
-            **{f"outlier_pixels_{name}": sum(s.rejected) for name, s in made.items()},
-            **{f"bayer_{name}": s.method for name, s in made.items() if s.method},
+            **{f"noise_e_{name}": round(m.noise_e, 3) for name, m in made.items()},
+            **{f"outlier_pixels_{name}": m.rejected for name, m in made.items()},
+            **{f"bayer_{name}": m.method for name, m in made.items() if m.method},
             **(picture.figures if picture else {}),
             **lines.figures,
         },
@@ -97,14 +107,14 @@ def _stack_filters(
     digest: str,
     solving: Solving,
     wish: GridWish | None,
-) -> dict[str, Stacked]:
+) -> dict[str, _Made]:
     grid = grid_of(
         [light.wcs for light in lights], [light.shape for light in lights], wish, "reference"
     )
     by_filter: dict[str, list[Light]] = {}
     for light in lights:
         by_filter.setdefault(filter_of(light.header), []).append(light)
-    made: dict[str, Stacked] = {}
+    made: dict[str, _Made] = {}
     for members in by_filter.values():
         reference = members[clearest([light.header for light in members])]
         for channel, stacked in stack_channels(members, reference, grid, folder):
@@ -112,7 +122,7 @@ def _stack_filters(
             _depth(header, stacked, grid, solving)
             provenance.stamp(header, "stack", digest)
             _write(folder / f"{channel}.fits", stacked, header)
-            made[channel] = stacked
+            made[channel] = _Made(header["BKGNOISE"], sum(stacked.rejected), stacked.method)
     return made
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from astro_assets.imaging.levels import shared_levels
 from astro_assets.imaging.outliers import Levelled
+from astro_assets.imaging.planes import Held
 from astro_assets.imaging.stack import Layer, stack
 
 SHAPE = (320, 960)
@@ -32,7 +33,7 @@ def tiles(seed: int, slope_e: float) -> list[Layer]:
             weight[:, left : left + 340 + 20 * (index == 2)] = 1
             own_sky = float(np.median(image[weight > 0]))
             image = np.where(weight > 0, image, 0).astype(np.float32)
-            layers.append(Layer(image, weight, own_sky, NOISE_E))
+            layers.append(Layer.held(image, weight, own_sky, NOISE_E))
     return layers
 
 
@@ -62,7 +63,7 @@ def test_a_layer_beside_the_others_keeps_its_own_level():
         weight = np.zeros(SHAPE, np.float32)
         weight[:, left : left + 400] = 1
         image = rng.normal(level, 1, SHAPE).astype(np.float32)
-        layers.append(Levelled(image, weight, 1.0, (0.0, 0.0, 0.0), 1.0))
+        layers.append(Levelled(Held(image, weight), 1.0, (0.0, 0.0, 0.0), 1.0))
     first, second, alone = shared_levels(layers)
     assert alone == pytest.approx((0, 0, 0), abs=1e-6)
     middle = np.array([1, 200, 160])
@@ -75,7 +76,7 @@ def test_where_all_overlap_the_weighted_mean_stays_what_it_was():
     ones = np.ones(SHAPE, np.float32)
     noise = np.array([2.0, 4.0, 8.0])
     layers = [
-        Levelled(rng.normal(50, s, SHAPE).astype(np.float32), ones, 1.0, (0.0, 0.0, 0.0), s)
+        Levelled(Held(rng.normal(50, s, SHAPE).astype(np.float32), ones), 1.0, (0.0, 0.0, 0.0), s)
         for s in noise
     ]
     planes = np.array(shared_levels(layers))
@@ -84,4 +85,6 @@ def test_where_all_overlap_the_weighted_mean_stays_what_it_was():
 
 def test_one_layer_is_left_alone():
     image = np.ones(SHAPE, np.float32)
-    assert shared_levels([Levelled(image, image, 1.0, (0.0, 0.0, 0.0), 1.0)]) == [(0.0, 0.0, 0.0)]
+    assert shared_levels([Levelled(Held(image, image), 1.0, (0.0, 0.0, 0.0), 1.0)]) == [
+        (0.0, 0.0, 0.0)
+    ]

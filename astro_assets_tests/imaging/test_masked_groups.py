@@ -38,7 +38,9 @@ def stacked(width: int, shifts_px: list[int]) -> Stacked:
         wcs.wcs.crpix = [wcs.wcs.crpix[0] + shift, wcs.wcs.crpix[1]]
         on_grid = warp(image, mask, wcs, Grid(tan(SHAPE), SHAPE))
         layers.append(
-            Layer(on_grid.image, on_grid.weight, SKY_E, NOISE_E, mask=on_grid.mask, exposure_s=60.0)
+            Layer.held(
+                on_grid.image, on_grid.weight, SKY_E, NOISE_E, mask=on_grid.mask, exposure_s=60.0
+            )
         )
     return stack(layers)
 

@@ -8,6 +8,7 @@ from astro_assets.errors import NothingToDo
 from astro_assets.imaging.coverage import well_covered
 from astro_assets.imaging.grid import common_grid
 from astro_assets.imaging.mask import MaskBit
+from astro_assets.imaging.planes import Held
 from astro_assets.imaging.stack import Layer, Stacked, stack
 from astro_assets.imaging.warp import warp
 from astro_assets_tests.imaging._sky import spread_stars, star_field, tan
@@ -16,9 +17,8 @@ SHAPE = (400, 500)
 
 
 def layer(image: np.ndarray, background_e: float = 0.0, noise_e: float = 1.0, **more) -> Layer:
-    return Layer(
-        image.astype(np.float32), np.ones(image.shape, np.float32), background_e, noise_e, **more
-    )
+    planes = Held(image.astype(np.float32), np.ones(image.shape, np.float32))
+    return Layer(planes, background_e, noise_e, **more)
 
 
 def noisy(rng: np.random.Generator, level: float, noise: float) -> np.ndarray:
@@ -152,7 +152,7 @@ def test_pixels_without_data_and_saturated_ones_are_told():
         if index == 2:
             mask[200, 200] = MaskBit.SATURATED
         image = np.where(weight > 0, noisy(rng, 70, 3), 0).astype(np.float32)
-        layers.append(Layer(image, weight, 70, 3, 1.0, mask))
+        layers.append(Layer.held(image, weight, 70, 3, 1.0, mask))
     result = stack(layers)
     assert np.isnan(result.image[:, :10]).all()
     assert (result.mask[:, :10] == MaskBit.NO_DATA).all()
@@ -169,7 +169,7 @@ def test_a_shallow_part_of_a_layer_is_not_taken_for_outliers():
     layers = []
     for _ in range(6):
         image = rng.normal(80, 4 / np.sqrt(weight)).astype(np.float32)
-        layers.append(Layer(image, weight, 80, 4))
+        layers.append(Layer.held(image, weight, 80, 4))
     result = stack(layers)
     assert sum(result.rejected) < 0.001 * 6 * weight.size
     assert result.image[:, 250:].std() < 1.02 * 4 / np.sqrt(0.1 * 6)
@@ -181,8 +181,8 @@ def test_layers_may_lie_in_files(tmp_path: Path):
     np.save(tmp_path / "layers.npy", images)
     files = np.load(tmp_path / "layers.npy", mmap_mode="r")
     ones = np.ones(SHAPE, np.float32)
-    in_memory = stack([Layer(image, ones, 50, 4) for image in images])
-    in_files = stack([Layer(image, ones, 50, 4) for image in files])
+    in_memory = stack([Layer.held(image, ones, 50, 4) for image in images])
+    in_files = stack([Layer.held(image, ones, 50, 4) for image in files])
     np.testing.assert_array_equal(in_files.image, in_memory.image)
 
 
@@ -213,7 +213,7 @@ def rotated_session(seed: int) -> tuple[Stacked, np.ndarray]:
         image[bad] = 50_000
         mask = np.where(bad, MaskBit.BAD, 0).astype(np.uint8)
         out = warp(image.astype(np.float32), mask, wcs, grid)
-        layers.append(Layer(out.image, out.weight, 150, np.sqrt(175), 1.0, out.mask))
+        layers.append(Layer.held(out.image, out.weight, 150, np.sqrt(175), 1.0, out.mask))
     gx, gy = grid.wcs.all_world2pix(ra, dec, 0)
     return stack(layers), np.c_[gx, gy, flux]
 
@@ -238,21 +238,20 @@ def test_warped_and_stacked_stars_have_their_flux_and_place(seed: int):
 
 def test_maps_tell_what_went_in_and_what_was_left_out():
     rng = np.random.default_rng(20)
-    layers = []
+    layers, shown = [], np.zeros(SHAPE[1], int)
     for index in range(6):
         image, weight = noisy(rng, 70, 3), np.ones(SHAPE, np.float32)
         weight[:, : 10 * index] = 0
         image[50:53, 200:203] += 500 * (index == 1)
         image[150:153, 300:303] -= 500 * (index == 4)
-        layers.append(Layer(image.astype(np.float32), weight, 70, 3, exposure_s=10.0 + index))
+        shown += weight[0] > 0
+        layers.append(Layer.held(image.astype(np.float32), weight, 70, 3, exposure_s=10.0 + index))
     result = stack(layers)
     assert (result.high[50:53, 200:203] == 1).all()
     assert (result.low[150:153, 300:303] == 1).all()
     assert (result.exposure_s[50:53, 200:203] == sum(10 + i for i in range(6)) - 11).all()
     assert (result.exposure_s[150:153, 300:303] == sum(10 + i for i in range(6)) - 14).all()
-    np.testing.assert_array_equal(
-        (result.count + result.low + result.high)[0], np.sum([la.weight[0] > 0 for la in layers], 0)
-    )
+    np.testing.assert_array_equal((result.count + result.low + result.high)[0], shown)
     clean = (result.low + result.high) == 0
     assert clean.mean() > 0.99
     assert (result.exposure_s[:, :10][clean[:, :10]] == 10).all()
@@ -270,7 +269,7 @@ def test_a_trail_where_only_two_layers_overlap_leaves_no_hole(n: int):
             weight[:200] = 0
         if index == 0:
             image += trail(SHAPE, 60, 5000.0)
-        layers.append(Layer(image.astype(np.float32), weight, 100, 5))
+        layers.append(Layer.held(image.astype(np.float32), weight, 100, 5))
     result = stack(layers)
     assert np.isfinite(result.image).all()
     assert (result.count[:196] == 2).all()
@@ -288,7 +287,7 @@ def test_tiles_are_judged_by_the_layers_that_show_them():
         streak = trail(SHAPE, -150, 400.0)
         if index == 9:
             image += streak
-        layers.append(Layer(image.astype(np.float32), weight, 100, 5))
+        layers.append(Layer.held(image.astype(np.float32), weight, 100, 5))
     result = stack(layers)
     where = (streak > 5) & (np.arange(SHAPE[1]) > 270)
     assert where.sum() > 500

@@ -66,7 +66,7 @@ def session() -> Session:
                 continue  # a few are enough for the colour, and take less time
             sky, out = background(plane, bits), warp(plane, bits, wcs, grid)
             layers[name].append(
-                Layer(out.image, out.weight, sky.median_e * out.area, sky.rms_e, 1.0, out.mask)
+                Layer.held(out.image, out.weight, sky.median_e * out.area, sky.rms_e, 1.0, out.mask)
             )
             if name == "G":
                 green.append(out)

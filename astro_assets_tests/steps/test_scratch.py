@@ -15,6 +15,7 @@ import numpy as np
 from astropy.wcs import WCS
 from astro_assets.imaging.drizzle import Mosaic
 from astro_assets.imaging.grid import Grid
+from astro_assets.imaging.planes import Held
 from astro_assets.imaging.stack import Layer, stack
 from astro_assets.steps.scratch import put_aside, put_share_aside
 
@@ -30,7 +31,7 @@ for number in range(10):
     moved = wcs.deepcopy()
     moved.wcs.crpix = rng.uniform(0, 8, 2)
     mosaic = Mosaic(pixels, moved, ((0, 0),), 5.0) if sys.argv[2] == "bayer" else None
-    layers.append(Layer(pixels, weight, 100.0, 5.0, mosaic=mosaic))
+    layers.append(Layer(Held(pixels, weight), 100.0, 5.0, mosaic=mosaic))
 stack(layers, Grid(wcs, shape))
 few = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 stack(layers * 15, Grid(wcs, shape))
