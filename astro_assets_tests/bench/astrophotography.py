@@ -49,7 +49,7 @@ def stars(frame: Path, folder: Path) -> Cost:
     """Stars, fluxes and widths of one frame, with its quality report."""
     return _script(
         folder, "find_stars", str(frame), "astrophotography.fits", "--quiet",
-        "--quality_report", "astrophotography.yml",
+        "--quality_report", "astrophotography.yml", "--fwhm_plot", "astrophotography.png",
     )  # fmt: skip
 
 

@@ -18,6 +18,8 @@ _Image = NDArray[np.floating]
 _CLEAR_SNR = 25.0
 """stars that nobody should miss"""
 _NEAR_PX = 1.5
+_BOX_PX = 40
+_LEAST_STARS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,19 @@ def good_pixels(detector: Detector) -> NDArray[np.bool_]:
 
 
 def ratio(image: _Image, truth: _Image, usable: NDArray[np.bool_]) -> float:
-    """How much of the truth's light an image has, by the medians."""
-    return float(np.median(image[usable]) / np.median(truth[usable]))
+    """How much of the truth's light an image has: the median over boxes of many pixels.
+
+    Of single pixels it would not do: where the truth has a floor, as a sky has, noise moves the
+    median.
+    """
+    ny, nx = (size // _BOX_PX * _BOX_PX for size in truth.shape)
+    shape = (ny // _BOX_PX, _BOX_PX, nx // _BOX_PX, _BOX_PX)
+
+    def boxes(plane: _Image) -> _Image:
+        filled = np.where(usable, plane, 0.0)[:ny, :nx]
+        return np.asarray(filled.reshape(shape).sum(axis=(1, 3)))
+
+    return float(np.median(boxes(image) / boxes(truth)))
 
 
 def off_in_proportion(image: _Image, truth: _Image, usable: NDArray[np.bool_]) -> float:
@@ -88,16 +101,23 @@ def share_found(seen: Field, truth: Field) -> float:
     return float((distance <= _NEAR_PX).mean())
 
 
-def depth(image: _Image) -> Depth:
-    """Of the 20th to the 120th brightest round stars: the same in all stacks of one field."""
+def depth(image: _Image, positions: NDArray[np.float64]) -> Depth:
+    """Of the stars at these places, the same ones in each stack, and of the sky between.
+
+    Raises
+    ------
+    ValueError : so few of them are there that the places are not this image's
+    """
     plane = np.ascontiguousarray(np.nan_to_num(image, nan=float(np.nanmedian(image))), np.float32)
     sky = sep.Background(plane)
     clean = plane - sky.back()
-    stars = sep.extract(clean, 10.0, err=sky.globalrms, minarea=6)
-    round_ones = stars[(stars["b"] / stars["a"] > 0.8) & (stars["flag"] == 0)]
-    chosen = round_ones[np.argsort(round_ones["flux"])[::-1]][20:120]
-    radius, _ = sep.flux_radius(clean, chosen["x"], chosen["y"], np.full(len(chosen), 12.0), 0.5)
-    flux, _, _ = sep.sum_circle(clean, chosen["x"], chosen["y"], 5.0)
+    stars = sep.extract(clean, 5.0, err=sky.globalrms, minarea=5)
+    distance, number = cKDTree(np.transpose([stars["x"], stars["y"]])).query(positions)
+    if (distance < 2 * _NEAR_PX).sum() < max(_LEAST_STARS, 0.8 * len(positions)):
+        raise ValueError("the stars are not where they are looked for")
+    seen = stars[number[distance < 2 * _NEAR_PX]]
+    radius, _ = sep.flux_radius(clean, seen["x"], seen["y"], np.full(len(seen), 12.0), 0.5)
+    flux, _, _ = sep.sum_circle(clean, seen["x"], seen["y"], 5.0)
     return Depth(float(np.median(flux)) / _noise(clean), 2 * float(np.median(radius)))
 
 

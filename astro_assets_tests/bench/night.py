@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from astro_assets import sim
 from astro_assets.sim.cameras import NGC_7000, T20, Camera
-from astro_assets.sim.conditions import run_of
+from astro_assets.sim.conditions import Conditions, run_of
 from astro_assets.sim.defects import Defects
 from astro_assets.sim.detector import Detector, make_detector
 from astro_assets.sim.exposure import Exposure, expose
@@ -155,13 +155,19 @@ def _lights(night: Night, detector: Detector) -> Iterator[Frame]:
             yield "LIGHT", f"{TARGET.replace(' ', '')}_{name}_{k:03}", taken.counts_adu, cards
 
 
+def conditions_of(night: Night, camera: Camera, name: str) -> list[Conditions]:
+    """Pointing and seeing of each light of a filter."""
+    number = list(FILTERS.values()).index(name)
+    run = run_of(
+        camera, FIELD, night.size.lights, NO_INCIDENTS, Defects(), seed=night.seed, run=number
+    )
+    return list(run)
+
+
 def light(night: Night, detector: Detector, name: str, k: int) -> Exposure:
     """The ``k``-th light of a filter, with its truth."""
     number = list(FILTERS.values()).index(name)
-    run = run_of(
-        detector.camera, FIELD, night.size.lights, NO_INCIDENTS, Defects(),
-        seed=night.seed, run=number,
-    )  # fmt: skip
+    run = conditions_of(night, detector.camera, name)
     return expose(
         detector, FIELD, run[k], channel=list(FILTERS)[number], seed=night.seed,
         frame_number=1000 * number + k,

@@ -157,11 +157,9 @@ def measure_one(settings_file: str) -> tuple[dict[str, float], NDArray[Any]]:
     return figures, stars[["x", "y"]].to_numpy()
 
 
-def cosmic_rays(settings_file: str) -> tuple[dict[str, float], NDArray[Any]]:
-    """Cosmic rays of one calibrated frame."""
-    _, store = opened(settings_file)
-    first = min(store.calibrated(SOURCE, session(store)).glob("*.fits"))
-    with fits.open(first) as file:
+def cosmic_rays(frame: str) -> tuple[dict[str, float], NDArray[Any]]:
+    """Cosmic rays of one calibrated frame in which nobody has looked for them."""
+    with fits.open(frame) as file:
         image = file[0].data.astype(np.float32)
         saturation_e, read_noise_e = file[0].header["SATURATE"], file[0].header["RDNOISE"]
     mask = np.zeros(image.shape, np.uint8)

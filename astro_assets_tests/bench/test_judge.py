@@ -62,13 +62,17 @@ def test_a_solution_that_is_off_is_wrong() -> None:
     assert not judge.solution(0.25, 0.1).holds
 
 
+PLACES = np.random.default_rng(3).permutation(
+    np.stack(np.meshgrid(np.linspace(45, 855, 10), np.linspace(45, 855, 10)), -1).reshape(-1, 2)
+)
+
+
 def sky(rng: np.random.Generator, frames: int, width_px: float) -> NDArray[np.float64]:
     """Stars of one field in a stack of so many frames."""
-    ny, nx = 400, 400
+    ny, nx = 900, 900
     y, x = np.mgrid[:ny, :nx]
     image = rng.normal(0.0, 10 / frames**0.5, (ny, nx))
-    places = np.random.default_rng(3).uniform(20, 380, (150, 2))
-    for (at_x, at_y), peak in zip(places, np.geomspace(3000, 300, 150), strict=True):
+    for (at_x, at_y), peak in zip(PLACES, np.geomspace(3000, 300, len(PLACES)), strict=True):
         box = np.s_[int(at_y) - 15 : int(at_y) + 16, int(at_x) - 15 : int(at_x) + 16]
         r2 = (x[box] - at_x) ** 2 + (y[box] - at_y) ** 2
         image[box] += peak * (1.5 / width_px) ** 2 * np.exp(-r2 / (2 * width_px**2))
@@ -76,10 +80,12 @@ def sky(rng: np.random.Generator, frames: int, width_px: float) -> NDArray[np.fl
 
 
 def test_a_stack_of_half_the_frames_or_a_blurred_one_is_wrong(rng: np.random.Generator) -> None:
-    peer = depth(sky(rng, 20, 1.5))
-    assert judge.stack(depth(sky(rng, 20, 1.5)), [peer]).holds
-    assert not judge.stack(depth(sky(rng, 10, 1.5)), [peer]).holds
-    assert not judge.stack(depth(sky(rng, 20, 2.0)), [peer]).holds
+    peer = depth(sky(rng, 20, 1.5), PLACES)
+    assert judge.stack(depth(sky(rng, 20, 1.5), PLACES), [peer]).holds
+    assert not judge.stack(depth(sky(rng, 10, 1.5), PLACES), [peer]).holds
+    assert not judge.stack(depth(sky(rng, 20, 2.0), PLACES), [peer]).holds
+    with pytest.raises(ValueError, match="not where"):
+        depth(sky(rng, 20, 1.5), PLACES + 7)
     assert not judge.stack(Depth(0.0, 3.0), []).holds
 
 

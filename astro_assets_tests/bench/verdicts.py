@@ -19,9 +19,9 @@ from astro_assets.sim.exposure import Exposure
 from astro_assets.steps.solve import accepted_files
 from astro_assets.store import Store
 from astro_assets_tests.bench import judge, ours
-from astro_assets_tests.bench.figures import Field, depth, good_pixels, true_field
+from astro_assets_tests.bench.figures import Depth, Field, depth, good_pixels, true_field
 from astro_assets_tests.bench.judge import Judged
-from astro_assets_tests.bench.night import FILTERS, Night, light
+from astro_assets_tests.bench.night import FILTERS, Night, conditions_of, light
 
 _COUNTS = 65535.0
 """Siril's images of 32 bits are shares of this"""
@@ -94,12 +94,25 @@ class Verdicts:
         )
 
     def cosmic_rays(self) -> Judged:
-        # What a hit pixel had beyond its noise is what can be found.
         hit = self._light.cosmic_rays & self._good
         mine = np.load(self.folder / "cosmic_rays.npy").astype(bool)
         file = self.folder / "astroscrappy_exact.npy"
         theirs = np.load(file).astype(bool) if file.is_file() else None
         return judge.rays(mine, theirs, hit)
+
+    def frame_with_rays(self) -> Path:
+        """The judged light as perfect masters leave it, its rays still there, in electrons."""
+        file = self.folder / "with_rays.fits"
+        camera = self._detector.camera
+        image_e = camera.gain_e_per_adu * self._detector.corrected(
+            self._light.counts_adu, camera.exposure_s
+        )
+        image_e[~self._good] = np.float32(np.median(image_e))
+        header = fits.Header()
+        header["RDNOISE"] = camera.read_noise_e
+        header["SATURATE"] = camera.gain_e_per_adu * camera.saturation_adu
+        fits.PrimaryHDU(image_e.astype(np.float32), header).writeto(file, overwrite=True)
+        return file
 
     def stars(self) -> Judged:
         truth = true_field(self._light, self._detector.camera.read_noise_e)
@@ -132,11 +145,35 @@ class Verdicts:
         return float(np.sqrt(np.mean((true_x - x) ** 2 + (true_y - y) ** 2)))
 
     def stack(self) -> Judged:
-        mine = depth(_plane(self._store.stacks(ours.SOURCE, self._session) / f"{JUDGED}.fits"))
-        swarped = self.folder / "swarp.fits"
+        file = self._store.stacks(ours.SOURCE, self._session) / f"{JUDGED}.fits"
+        peers: list[Depth] = []
         siril = self._siril(f"stack_{JUDGED}")
-        images = [siril, _plane(swarped) if swarped.is_file() else None]
-        return judge.stack(mine, [depth(image) for image in images if image is not None])
+        if siril is not None:
+            peers.append(self._on_a_frames_pixels(siril))
+        if (swarped := self.folder / "swarp.fits").is_file():
+            peers.append(self._by_wcs(swarped))
+        return judge.stack(self._by_wcs(file), peers)
+
+    @cached_property
+    def _places(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Right ascension and declination of the clear stars that all frames show."""
+        found = true_field(self._light, self._detector.camera.read_noise_e).positions
+        inside = ((found > 60) & (found < np.array(self.night.size.shape[::-1]) - 60)).all(axis=1)
+        ra, dec = self._light.conditions.pointing.wcs().all_pix2world(*found[inside].T, 0)
+        return ra, dec
+
+    def _by_wcs(self, file: Path) -> Depth:
+        header = fits.getheader(file)
+        return depth(_plane(file), np.transpose(WCS(header).all_world2pix(*self._places, 0)))
+
+    def _on_a_frames_pixels(self, image: NDArray[np.float32]) -> Depth:
+        """Of a stack that lies as one of its frames: the one that it had as its reference."""
+        for conditions in conditions_of(self.night, self._detector.camera, JUDGED):
+            try:
+                return depth(image, np.transpose(conditions.pointing.pixels(*self._places)))
+            except ValueError:
+                continue
+        raise ValueError("the stack lies as none of its frames")
 
     def picture(self) -> Judged:
         with Image.open(self._store.stacks(ours.SOURCE, self._session) / "color.png") as shown:
