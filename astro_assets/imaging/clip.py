@@ -1,10 +1,11 @@
-"""The kernel of the sigma-clipped mean: sort, spread, clip, mean, pixel by pixel.
+"""The kernels of the sigma-clipped mean: sort, spread, clip, mean, pixel by pixel.
 
 What belongs here: the loops over a strip of rows. What does not: reading strips, threads, what the
 clip is for (`combine`, which says how it goes).
 
 Pixels are sorted in blocks side by side, each comparison of a sorting network on whole rows of
-the block, so that the processor does several at once. The clip then only moves the two ends.
+the block, so that the processor does several at once; counts of 16 bits as they are, twice as many.
+The clip then only moves the two ends.
 """
 
 import math
@@ -15,6 +16,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from astro_assets.imaging import whole_columns
+from astro_assets.imaging.running_median import middle
 
 _BLOCK = 256
 """Pixels that are sorted side by side, and that share a floor for their spread."""
@@ -48,11 +50,9 @@ def mad_factors(n: int) -> NDArray[np.float32]:
 
 
 @njit(cache=True, nogil=True)
-def combine_strip(
-    values: Any,
-    weights: Any,
-    maps: Any,
-    tolerance: Any,
+def combine_counts(
+    counts: Any,
+    words: bool,
     pairs: Any,
     factors: Any,
     least_spread: float,
@@ -60,75 +60,131 @@ def combine_strip(
     max_iterations: int,
     image: Any,
     count: Any,
-    weight: Any,
-    low: Any,
-    high: Any,
 ) -> int:
-    """Combine (n, rows, nx) into (rows, nx); arrays of size 0 are not wanted or not given."""
-    n, ny, nx = values.shape
+    """Combine (n, rows, nx) uint16 into (rows, nx), all with one weight; returns what was clipped.
+
+    words : whether they are as FITS writes them: signed, 32768 less, the high byte first
+    """
+    n, ny, nx = counts.shape
+    sorted_counts = np.empty((n, _BLOCK), np.uint16)
     lanes = np.empty((n, _BLOCK), np.float32)
-    valid = np.empty(_BLOCK, np.int64)
-    spread = np.empty(_BLOCK, np.float32)
-    centre, deviation, whole_mean = np.empty(_BLOCK), np.empty(_BLOCK), np.empty(_BLOCK)
-    all_weights = 0.0
-    for i in range(n):
-        all_weights += weights[i]
+    spread, mean = np.empty(_BLOCK, np.float32), np.empty(_BLOCK, np.float32)
+    stays = np.empty(_BLOCK, np.bool_)
     rejected = 0
     for y in range(ny):
         for x0 in range(0, nx, _BLOCK):
             width = min(_BLOCK, nx - x0)
-            _fill(values, y, x0, width, lanes, valid)
-            _sort(lanes, width, pairs)
-            whole = n > 2 and valid[:width].min() == n
-            if whole:
-                whole_columns.spreads(lanes[:, :width], factors[n], spread)
-                whole_columns.moments(lanes[:, :width], centre, deviation)
-                whole_columns.means(values[:, y, x0 : x0 + width], weights, lanes[0], whole_mean)
-                floor = max(least_spread, float(np.median(spread[:width])))
-            else:
-                floor = max(least_spread, _spreads(lanes, valid, width, factors, spread))
+            for i in range(n):
+                _take_counts(counts[i, y, x0 : x0 + width], words, sorted_counts[i])
+            _sort(sorted_counts, width, pairs)
+            for i in range(n):
+                for j in range(width):
+                    lanes[i, j] = sorted_counts[i, j]
+            floor = whole_columns.judge(
+                lanes, width, factors[n], least_spread, sigma, spread, mean, stays
+            )
             for j in range(width):
-                x = x0 + j
-                extra = float(tolerance[y, x]) if tolerance.size else 0.0
-                if whole and whole_columns.all_stay(
-                    lanes[:, j], spread[j], centre[j], deviation[j], floor, extra, sigma
-                ):
-                    lo, hi = 0, n
-                else:
-                    lo, hi = _clip(
-                        lanes[:, j], valid[j], spread[j], floor, extra, sigma, max_iterations
-                    )
-                if whole and hi - lo == n and not maps.size:
-                    mean, total = whole_mean[j], all_weights
-                else:
-                    mean, total = _mean(
-                        values[:, y, x],
-                        weights,
-                        maps[:, y, x] if maps.size else values[:0, y, x],
-                        lo,
-                        hi,
-                        lanes[:, j],
-                    )
-                image[y, x] = mean
-                count[y, x] = hi - lo
-                rejected += valid[j] - (hi - lo)
-                if weight.size:
-                    weight[y, x] = total
-                if low.size:
-                    low[y, x] = lanes[lo, j] if hi > lo else np.float32(np.inf)
-                    high[y, x] = lanes[hi - 1, j] if hi > lo else np.float32(-np.inf)
+                image[y, x0 + j] = mean[j]
+                count[y, x0 + j] = n
+            for j in range(width):
+                if not stays[j]:
+                    lo, hi = _clip(lanes[:, j], n, spread[j], floor, sigma, max_iterations)
+                    image[y, x0 + j] = _moments(lanes[:, j], lo, hi)[0]
+                    count[y, x0 + j] = hi - lo
+                    rejected += n - (hi - lo)
     return rejected
 
 
 @njit(cache=True, nogil=True)
-def _fill(values: Any, y: int, x0: int, width: int, lanes: Any, valid: Any) -> None:
+def combine_values(
+    values: Any,
+    words: bool,
+    bias: Any,
+    dark: Any,
+    dark_factors: Any,
+    scales: Any,
+    first_row: int,
+    weights: Any,
+    pairs: Any,
+    factors: Any,
+    least_spread: float,
+    sigma: float,
+    max_iterations: int,
+    image: Any,
+    count: Any,
+) -> int:
+    """Combine (n, rows, nx) into (rows, nx): ``(value - bias - dark * factor) * scale``.
+
+    bias, dark : (rows, nx) float32; scales : (n, 2, 2) float32, by the pixel of a 2 × 2 cell
+    first_row : of the strip; weights : (n,) above 0; words : as for `combine_counts`
+    """
+    n, ny, nx = values.shape
+    plain, lanes = np.empty((n, _BLOCK), np.float32), np.empty((n, _BLOCK), np.float32)
+    valid = np.empty(_BLOCK, np.int64)
+    spread, mean = np.empty(_BLOCK, np.float32), np.empty(_BLOCK, np.float32)
+    stays = np.empty(_BLOCK, np.bool_)
+    rejected = 0
+    for y in range(ny):
+        for x0 in range(0, nx, _BLOCK):
+            width = min(_BLOCK, nx - x0)
+            for i in range(n):
+                _take(
+                    values[i, y, x0 : x0 + width], words, bias[y, x0:], dark[y, x0:],
+                    dark_factors[i], scales[i, (first_row + y) % 2], plain[i],
+                )  # fmt: skip
+            _fill(plain, width, lanes, valid)
+            _sort(lanes, width, pairs)
+            stays[:] = False
+            if n > 2 and valid[:width].min() == n:
+                floor = whole_columns.judge(
+                    lanes, width, factors[n], least_spread, sigma, spread, mean, stays
+                )
+                whole_columns.means(plain, width, weights, mean)
+            else:
+                floor = max(least_spread, _spreads(lanes, valid, width, factors, spread))
+            for j in range(width):
+                lo, hi = 0, n
+                if not stays[j]:
+                    lo, hi = _clip(lanes[:, j], valid[j], spread[j], floor, sigma, max_iterations)
+                    mean[j] = _mean(plain[:, j], weights, lo, hi, lanes[:, j])
+                image[y, x0 + j] = mean[j]
+                count[y, x0 + j] = hi - lo
+                rejected += valid[j] - (hi - lo)
+    return rejected
+
+
+@njit(cache=True, nogil=True)
+def _take_counts(row: Any, words: bool, out: Any) -> None:
+    if words:
+        for j in range(len(row)):
+            out[j] = ((row[j] >> 8) | (row[j] << 8)) ^ 0x8000
+    else:
+        for j in range(len(row)):
+            out[j] = row[j]
+
+
+@njit(cache=True, nogil=True)
+def _take(
+    row: Any, words: bool, bias: Any, dark: Any, dark_factor: Any, scales: Any, out: Any
+) -> None:
+    """Some pixels of a row, from an even column on, corrected."""
+    for j in range(len(row)):
+        if words:
+            word = np.uint16(row[j])
+            value = np.float32(np.uint16(((word >> 8) | (word << 8)) ^ 0x8000))
+        else:
+            value = np.float32(row[j])
+        out[j] = (value - bias[j] - dark[j] * dark_factor) * (scales[1] if j % 2 else scales[0])
+
+
+@njit(cache=True, nogil=True)
+def _fill(plain: Any, width: int, lanes: Any, valid: Any) -> None:
     """One block of pixels side by side; what is not finite goes to the end as +inf."""
     valid[:width] = 0
-    for i in range(values.shape[0]):
+    for i in range(len(plain)):
         for j in range(width):
-            value = values[i, y, x0 + j]
-            finite = abs(value) < np.inf
-            lanes[i, j] = value if finite else np.float32(np.inf)
+            finite = abs(plain[i, j]) < np.inf
+            lanes[i, j] = plain[i, j] if finite else np.float32(np.inf)
             valid[j] += finite
 
 
@@ -153,7 +209,7 @@ def _spreads(lanes: Any, valid: Any, width: int, factors: Any, spread: Any) -> f
         if valid[j] > 2:
             several[seen] = spread[j]
             seen += 1
-    return float(np.median(several[:seen])) if seen else 0.0
+    return float(middle(several[:seen])) if seen else 0.0
 
 
 @njit(cache=True, nogil=True)
@@ -184,7 +240,6 @@ def _clip(
     n: int,
     spread: float,
     floor: float,
-    extra: float,
     sigma: float,
     max_iterations: int,
 ) -> tuple[int, int]:
@@ -194,8 +249,7 @@ def _clip(
     centre = whole_columns.median(ordered, n)
     lo, hi = 0, n
     for step in range(max_iterations + 1):
-        s = max(spread, floor)
-        limit = sigma * math.sqrt(s * s + extra * extra) * (1 + 1e-6)
+        limit = sigma * max(spread, floor) * (1 + 1e-6)
         new_lo, new_hi = _inside(ordered, n, centre, limit)
         if step and new_lo == lo and new_hi == hi:
             break
@@ -232,20 +286,16 @@ def _moments(ordered: Any, lo: int, hi: int) -> tuple[float, float]:
 
 
 @njit(cache=True, nogil=True)
-def _mean(
-    values: Any, weights: Any, maps: Any, lo: int, hi: int, ordered: Any
-) -> tuple[float, float]:
-    """Weighted mean of the values within the limits, and the sum of the weights used."""
+def _mean(values: Any, weights: Any, lo: int, hi: int, ordered: Any) -> float:
+    """Weighted mean of the values within the limits."""
     if hi <= lo:
-        return math.nan, 0.0
+        return math.nan
     low, high = ordered[lo], ordered[hi - 1]
     total, weighted = 0.0, 0.0
     for i in range(values.shape[0]):
         value = values[i]
         if low <= value <= high and value < np.inf:
             weight = float(weights[i])
-            if maps.size:
-                weight *= maps[i]
             total += weight
             weighted += weight * (value - low)
-    return low + weighted / total, total
+    return float(low + weighted / total)

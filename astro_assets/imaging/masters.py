@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astro_assets.errors import NothingToDo, Unusable
-from astro_assets.imaging.combine import Rows, sigma_clipped_mean
+from astro_assets.imaging.combine import Correction, Rows, sigma_clipped_mean
 from astro_assets.imaging.noise import read_noise_adu
+from astro_assets.imaging.running_median import middle
 
 _SATURATED_FRACTION = 0.01
 """A flat with more of its pixels saturated is refused; hot pixels and stars are far fewer."""
@@ -141,8 +142,14 @@ def master_flat(
         index, reason = rejected[0]
         raise Unusable(f"none of the {len(frames)} flats can be used; frame {index + 1}: {reason}")
     combined = sigma_clipped_mean(
-        [_Corrected(frames[i], bias, dark, factors[i], 1 / levels[i]) for i in fit],
+        [frames[i] for i in fit],
         weights=[float(levels[i].mean() / typical) for i in fit],
+        correction=Correction(
+            bias,
+            dark,
+            dark_factors=np.array([factors[i] for i in fit], np.float32),
+            scales=np.array([1 / levels[i] for i in fit], np.float32),
+        ),
     )
     return Master(
         _normalised(combined.image, bayer), combined.count, None, None, len(fit), sorted(rejected)
@@ -151,13 +158,12 @@ def master_flat(
 
 @dataclass(frozen=True, slots=True)
 class _Corrected:
-    """A flat's rows less bias and dark, times a factor for each pixel of a 2 × 2 cell."""
+    """A flat's rows less bias and dark."""
 
     raw: Rows
     bias: Rows | None
     dark: Rows | None
     dark_factor: float
-    factors: NDArray[np.float64] | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -169,11 +175,6 @@ class _Corrected:
             image -= _float32(self.bias[rows])
         if self.dark is not None:
             image -= _float32(self.dark[rows]) * np.float32(self.dark_factor)
-        if self.factors is not None:
-            first = rows.indices(self.shape[0])[0]
-            for y in (0, 1):
-                for x in (0, 1):
-                    image[y::2, x::2] *= np.float32(self.factors[(first + y) % 2, x])
         return image
 
 
@@ -240,7 +241,7 @@ def _other_level(level: float, typical: float) -> str:
 def _median(values: NDArray[np.float32]) -> float:
     """Median of what is finite; NaN for nothing."""
     finite = values[np.isfinite(values)]
-    return float(np.median(finite)) if finite.size else math.nan
+    return float(middle(finite)) if finite.size else math.nan
 
 
 def _typical(levels: Iterable[float]) -> float:

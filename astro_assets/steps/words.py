@@ -4,6 +4,7 @@ What belongs here: whether a file is one of these, and rows of it. What does not
 which is read whole and put aside (`sets`, `scratch`).
 """
 
+import os
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
+from astro_assets.errors import BrokenFile
 from astro_assets.frame import frame_from_header
 from astro_assets.steps.inputs import OpenedFrame, RawFrame, open_raw
 from astro_assets.steps.overscan import without_overscan
@@ -34,14 +36,32 @@ class Words:
 
     def __getitem__(self, rows: slice, /) -> NDArray[np.uint16]:
         y0, y1, _ = rows.indices(self.shape[0])
-        width = self.shape[1]
-        words = np.fromfile(
-            self.path, np.uint16, count=max(y1 - y0, 0) * width, offset=self.offset + 2 * y0 * width
-        )
+        words = np.empty((max(y1 - y0, 0), self.shape[1]), np.uint16)
+        self.read_words(rows, words)
         if sys.byteorder == "little":
             words.byteswap(inplace=True)
         words ^= np.uint16(_ZERO)
-        return words.reshape(-1, width)
+        return words
+
+    def read_words(self, rows: slice, into: NDArray[np.uint16], /) -> None:
+        """Fill ``into`` (rows, nx) with the words as they are in the file.
+
+        Raises
+        ------
+        BrokenFile : the file has become shorter
+        """
+        y0, y1, _ = rows.indices(self.shape[0])
+        place = self.offset + 2 * y0 * self.shape[1]
+        rest = memoryview(into[: max(y1 - y0, 0)].reshape(-1).view(np.uint8))
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            while rest:
+                got = os.preadv(descriptor, [rest], place)
+                if not got:
+                    raise BrokenFile(f"{self.path} has become shorter: fetch it again")
+                place, rest = place + got, rest[got:]
+        finally:
+            os.close(descriptor)
 
 
 def counts_in_place(raw: RawFrame, recipe: Recipe) -> tuple[Words, OpenedFrame] | None:

@@ -1,0 +1,51 @@
+"""Outliers and deviations, row by row, against whole planes of level and spread."""
+
+import numpy as np
+import pytest
+
+from astro_assets.imaging.around import above, around_dark, around_flat, in_sigma, outliers
+from astro_assets.imaging.tiles import noise_around, noise_between, surroundings
+
+SHAPES = [(1, 9), (5, 3), (31, 70), (64, 64), (100, 149), (161, 300)]
+
+
+def image(shape, whole=False):
+    rng = np.random.default_rng(shape[0])
+    y, x = np.indices(shape)
+    values = rng.normal(300 + 0.3 * x + 0.1 * y, 0.1 if whole else 3)
+    values[rng.random(shape) < 0.02] += 400
+    return (np.rint(values - 0.3 * x - 0.1 * y) if whole else values).astype(np.float32)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("whole", [False, True])
+def test_deviations_in_sigma(shape, whole):
+    values = image(shape, whole)
+    level, spread = noise_around(values)
+    expected = np.clip((values - level) / np.maximum(spread, 1e-6), -4, 4)
+    found = in_sigma(values, around_dark(values), 4.0)
+    np.testing.assert_allclose(found, expected, atol=2e-3)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_what_is_no_number_is_an_outlier_and_no_deviation(shape):
+    values = image(shape)
+    values[0, 0] = np.nan
+    around = around_dark(values)
+    assert outliers(values, around, 6.0)[0, 0]
+    assert in_sigma(values, around, 4.0)[0, 0] == 0
+    assert not above(values, around, 6.0)[0, 0]
+
+
+@pytest.mark.parametrize("shape", SHAPES[2:])
+def test_outliers_by_their_surroundings_and_by_the_square_around(shape):
+    values = image(shape)
+    level, spread = surroundings(values)[0], noise_between(values)
+    limit = np.maximum(6 * spread, 0.25 * np.abs(level))
+    padded = np.pad(values, 3, mode="reflect")
+    square = np.lib.stride_tricks.sliding_window_view(padded, (7, 7))
+    near = np.median(square, axis=(2, 3))
+    expected = (np.abs(values - level) > limit) & (np.abs(values - near) > limit)
+    found = outliers(values, around_flat(values), 6.0, 0.25)
+    np.testing.assert_array_equal(found, expected)
+    assert found.any()
