@@ -22,6 +22,7 @@ from astro_assets.imaging.bayer import colour_planes
 from astro_assets.imaging.combine import Rows
 from astro_assets.imaging.mask import MaskBit
 from astro_assets.imaging.scatter import scatter
+from astro_assets.imaging.threads import threads
 
 ENOUGH_DARKS = 5
 """With fewer, a scatter says little of a pixel."""
@@ -111,7 +112,7 @@ def bad_pixel_map(
         odd = partial(bad_columns, least_step=_ODD_COLUMN)
         searches.append(partial(dead_pixels, flat, bayer=bayer))
         searches.append(partial(_by_colour, flat, odd) if bayer else partial(odd, flat))
-    with ThreadPoolExecutor(2, thread_name_prefix="bad-pixels") as pool:
+    with ThreadPoolExecutor(threads(), thread_name_prefix="bad-pixels") as pool:
         found = list(pool.map(lambda search: search(), searches))
     bad = np.logical_or.reduce([mask for mask in found if mask is not None])
     return np.where(bad, np.uint8(MaskBit.BAD), np.uint8(0))

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from astro_assets.errors import NothingToDo
 from astro_assets.imaging.combine import Rows
+from astro_assets.imaging.threads import threads
 
 _TRUNCATION = 4.0
 _SAMPLE = 2_000_000
@@ -103,7 +104,7 @@ def gain_e_per_adu(
     def measured(pair: tuple[Rows, Rows]) -> _Gain:
         return _photon_transfer(pair[0], pair[1], bias, read_noise_adu)
 
-    with ThreadPoolExecutor(2, thread_name_prefix="noise") as pool:
+    with ThreadPoolExecutor(threads(), thread_name_prefix="noise") as pool:
         estimates = list(pool.map(measured, flat_pairs))
     weights = np.array([1 / estimate.error**2 for estimate in estimates])
     values = np.array([estimate.gain for estimate in estimates])

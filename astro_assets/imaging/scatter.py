@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from astro_assets.imaging.combine import Rows
 from astro_assets.imaging.running_median import middle
-from astro_assets.imaging.threads import over_rows
+from astro_assets.imaging.threads import over_rows, threads
 
 _STRIP = 64
 """Rows that are gone through at a time."""
@@ -64,7 +64,7 @@ def _changes_of_level(frames: Sequence[Rows]) -> list[float]:
         finite = off[np.isfinite(off)]
         return float(middle(finite)) if finite.size else 0.0
 
-    with ThreadPoolExecutor(2, thread_name_prefix="levels") as pool:
+    with ThreadPoolExecutor(threads(), thread_name_prefix="levels") as pool:
         return list(pool.map(change, frames[1:]))
 
 
