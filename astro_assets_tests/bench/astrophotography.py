@@ -8,7 +8,7 @@ It is no package of the registries and needs older releases of photutils and ast
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from astro_assets_tests.bench.compared import Peer
@@ -17,6 +17,7 @@ from astro_assets_tests.bench.night import FILTERS, Night
 
 CHECKOUT = "ASTROPHOTOGRAPHY"
 PYTHON = "ASTROPHOTOGRAPHY_PYTHON"
+_DARK, _LIGHT = "astrophotography_dark.fits", "astrophotography_light.fits"
 
 
 def checkout() -> Path | None:
@@ -47,24 +48,21 @@ def night_peers(night: Night, master: Callable[[str], Path], folder: Path) -> tu
 
 def stars(frame: Path, folder: Path) -> Cost:
     """Stars, fluxes and widths of one frame, with its quality report."""
-    return _script(
-        folder, "find_stars", str(frame), "astrophotography.fits", "--quiet",
-        "--quality_report", "astrophotography.yml", "--fwhm_plot", "astrophotography.png",
-    )  # fmt: skip
+    report, plot = "astrophotography.yml", "astrophotography.png"
+    more = ["--quiet", "--quality_report", report, "--fwhm_plot", plot]
+    made = ("astrophotography.fits", report, plot)
+    return _script(folder, "find_stars", [str(frame), made[0], *more], made)
 
 
 def combine_darks(darks: Path, folder: Path) -> Cost:
     """A master dark of the frames in ``darks``."""
-    return _script(folder, "combine_darks", str(darks), "astrophotography_dark.fits")
+    return _script(folder, "combine_darks", [str(darks), _DARK], (_DARK,))
 
 
 def calibrate(light: Path, bias: Path, flat: Path, folder: Path) -> Cost:
     """One light with the master dark that `combine_darks` made; cosmic rays removed."""
-    return _script(
-        folder, "calibrate", str(light), str(bias), "astrophotography_dark.fits",
-        "astrophotography_light.fits", "--master_flat", str(flat), "--fixcosmic",
-        "--dark_still_biased",
-    )  # fmt: skip
+    more = ["--master_flat", str(flat), "--fixcosmic", "--dark_still_biased"]
+    return _script(folder, "calibrate", [str(light), str(bias), _DARK, _LIGHT, *more], (_LIGHT,))
 
 
 def stages(darks: Path, light: Path, bias: Path, flat: Path, folder: Path, lights: int) -> Cost:
@@ -75,7 +73,7 @@ def stages(darks: Path, light: Path, bias: Path, flat: Path, folder: Path, light
     once = combine_darks(darks, folder)
     each = [
         calibrate(light, bias, flat, folder),
-        stars(folder / "astrophotography_light.fits", folder),
+        stars(folder / _LIGHT, folder),
     ]
     return Cost(
         wall_s=once.wall_s + lights * sum(cost.wall_s for cost in each),
@@ -86,13 +84,13 @@ def stages(darks: Path, light: Path, bias: Path, flat: Path, folder: Path, light
     )
 
 
-def _script(folder: Path, name: str, *arguments: str) -> Cost:
+def _script(folder: Path, name: str, arguments: Sequence[str], made: Sequence[str]) -> Cost:
+    """Run one of its scripts, which do not write over what is there."""
     place = checkout()
     if place is None:
         raise RuntimeError(f"AstroPhotography is not here: {CHECKOUT} names no checkout")
-    for argument in arguments:
-        if argument.startswith("astrophotography") and name in argument:
-            (folder / argument).unlink(missing_ok=True)
+    for file in made:
+        (folder / file).unlink(missing_ok=True)
     script = place / "AstroPhotography" / "scripts" / f"ap_{name}.py"
     return of_command(
         [os.environ.get(PYTHON, sys.executable), "-W", "ignore", str(script), *arguments],
