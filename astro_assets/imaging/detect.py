@@ -314,10 +314,7 @@ def _collect(
     """
     for start in range(0, len(row), _SOME):
         stop = min(start + _SOME, len(row))
-        some = 0
-        for x in range(start, stop):
-            some += row[x] > limit * noise[x]
-        if some == 0:
+        if _none_above(row[start:stop], noise[start:stop], limit):
             continue
         for x in range(start, stop):
             if row[x] > limit * noise[x] and not hidden[x]:
@@ -325,6 +322,14 @@ def _collect(
                 height[n] = row[x] / noise[x]
                 n += 1
     return n
+
+
+@njit(cache=True, nogil=True)
+def _none_above(row: Any, noise: Any, limit: Any) -> bool:
+    above = np.int32(0)
+    for x in range(len(row)):
+        above += np.int32(row[x] > limit * noise[x])
+    return above == 0
 
 
 @njit(cache=True, nogil=True)

@@ -157,9 +157,10 @@ def spread_row(nodes: Any, box_px: int, y: int, row: Any) -> None:
         start = max(0, int(np.ceil(centre)))
         stop = min(len(row), int(np.ceil(centre + box_px)))
         offset, scale = np.float32(start - centre) / np.float32(box_px), np.float32(1 / box_px)
-        for x in range(start, stop):
-            t = offset + np.float32(x - start) * scale
-            row[x] = b + t * (c1 + t * (c2 + t * c3))
+        part = row[start:stop]
+        for x in range(len(part)):
+            t = offset + np.float32(np.int32(x)) * scale
+            part[x] = b + t * (c1 + t * (c2 + t * c3))
 
 
 @njit(cache=True, nogil=True)
