@@ -171,7 +171,7 @@ def _median_of(shares: Any, sign: Any, top: int, bottom: int, column: int) -> fl
     values = np.empty(bottom - top, np.float32)
     for y in range(top, bottom):
         values[y - top] = shares[column, y]
-    return sign * middle(values)
+    return float(sign * middle(values))
 
 
 @njit(cache=True, nogil=True)

@@ -73,7 +73,8 @@ def as_list(mask: NDArray[np.bool_]) -> BadList:
     for first, last, start, end in _merged(_runs(xs[down], ys[down], _LONG)):
         found.append((start, end, first, last))
         rest[start - 1 : end, first - 1 : last] = False
-    found += _merged(_runs(*np.nonzero(rest), 1))
+    lines, places = np.nonzero(rest)
+    found += _merged(_runs(lines, places, 1))
     found.sort(key=lambda r: (-(r[1] - r[0] + 1) * (r[3] - r[2] + 1), r))
     return BadList(
         columns=tuple(int(column) + 1 for column in columns),

@@ -197,7 +197,7 @@ def _run(job: _Job, out: Combined) -> int:
     height = _STRIP_BYTES // (n * max(nx, 1) * dtype.itemsize)
     height = max(1, min(math.ceil(ny / threads()), height))
     pairs, factors = sorting_network(n), mad_factors(n)
-    clip = (job.least_spread, job.sigma, job.max_iterations)
+    floor, sigma, rounds = job.least_spread, job.sigma, job.max_iterations
     words = job.kind == "words"
     local = threading.local()
 
@@ -214,13 +214,15 @@ def _run(job: _Job, out: Combined) -> int:
                 values[index] = frame[rows]
         image, count = out.image[rows], out.count[rows]
         if job.plain and dtype == np.uint16:
-            return int(combine_counts(values, words, pairs, factors, *clip, image, count))
+            return int(
+                combine_counts(values, words, pairs, factors, floor, sigma, rounds, image, count)
+            )
         bias, dark = (_strip_of(m, rows, nx) for m in (job.correction.bias, job.correction.dark))
-        factors_and_scales = (job.correction.dark_factors, job.correction.scales)
+        dark_factors, scales = job.correction.dark_factors, job.correction.scales
         return int(
             combine_values(
-                values, words, bias, dark, *factors_and_scales, y0,
-                job.weights, pairs, factors, *clip, image, count,
+                values, words, bias, dark, dark_factors, scales, y0,
+                job.weights, pairs, factors, floor, sigma, rounds, image, count,
             )
         )  # fmt: skip
 

@@ -52,7 +52,7 @@ class Words:
         """
         y0, y1, _ = rows.indices(self.shape[0])
         place = self.offset + 2 * y0 * self.shape[1]
-        rest = memoryview(into[: max(y1 - y0, 0)].reshape(-1).view(np.uint8))
+        rest = into[: max(y1 - y0, 0)].reshape(-1).view(np.uint8).data
         descriptor = os.open(self.path, os.O_RDONLY)
         try:
             while rest:
