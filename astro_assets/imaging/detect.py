@@ -329,7 +329,7 @@ def _none_above(row: Any, noise: Any, limit: Any) -> bool:
     above = np.int32(0)
     for x in range(len(row)):
         above += np.int32(row[x] > limit * noise[x])
-    return above == 0
+    return bool(above == 0)
 
 
 @njit(cache=True, nogil=True)

@@ -16,6 +16,7 @@ _ROUNDS = 8
 _CLIP_SIGMA = 3.5
 _MIN_FOR_SIP = 40
 _MIN_PER_QUADRANT = 5
+_CENTRINGS, _CENTRED_DEG = 4, 1e-10
 _WORTHWHILE = 0.92
 """a higher order must bring the error of prediction below this share"""
 
@@ -58,26 +59,23 @@ def fit_wcs(
     -------
     The WCS, and which pairs it keeps.
     """
-    best, keep = _clipped_fit(pairs, shape, guess, 1)
+    best, keep = _clipped_fit(pairs, shape, _middle(guess, shape), 1)
     if not sip or not _supports_sip(pairs.where(keep), shape):
-        return best, keep
+        return _as_wcs(best, shape), keep
     inliers = pairs.where(keep)
-    error = _prediction_error(inliers, shape, best, 1)
+    error = _prediction_error(inliers, shape, best.centre, 1)
     for order in (2, 3):
-        bent_error = _prediction_error(inliers, shape, best, order)
+        bent_error = _prediction_error(inliers, shape, best.centre, order)
         if bent_error < _WORTHWHILE * error:
-            best, keep = _clipped_fit(pairs, shape, best, order)
+            best, keep = _clipped_fit(pairs, shape, best.centre, order)
             error = bent_error
-    return best, keep
+    return _as_wcs(best, shape), keep
 
 
 def residuals_arcsec(wcs: WCS, pairs: Pairs) -> _Array:
     """Distance on the sky of each pair, arcseconds."""
     ra_deg, dec_deg = wcs.all_pix2world(pairs.x, pairs.y, 0)
-    d_ra = (ra_deg - pairs.ra_deg + 180) % 360 - 180
-    return np.asarray(
-        3600 * np.hypot(d_ra * np.cos(np.radians(pairs.dec_deg)), dec_deg - pairs.dec_deg)
-    )
+    return _apart_arcsec(ra_deg, dec_deg, pairs)
 
 
 def to_pixels(wcs: WCS, ra_deg: _Array, dec_deg: _Array) -> tuple[_Array, _Array]:
@@ -91,63 +89,83 @@ def scale_arcsec(wcs: WCS) -> float:
     return float(3600 * np.sqrt(abs(np.linalg.det(wcs.pixel_scale_matrix))))
 
 
+@dataclass(frozen=True, slots=True)
+class _Plane:
+    """A fit, before it is written down as a WCS: that is done once, at the end.
+
+    found : (terms, 2) degrees on the tangent plane per power (`_powers`) of the pixels of `_design`
+    centre : RA and Dec, degrees, of the frame's middle, where the plane touches the sky
+    """
+
+    order: int
+    found: _Array
+    centre: tuple[float, float]
+
+    def apart_arcsec(self, pairs: Pairs, design: _Array) -> _Array:
+        """Distance on the sky of each pair, arcseconds."""
+        xi, eta = (design[:, 1:] @ self.found[1:]).T
+        return _apart_arcsec(*_to_sky(xi, eta, *self.centre), pairs)
+
+
 def _clipped_fit(
-    pairs: Pairs, shape: tuple[int, int], guess: WCS, order: int
-) -> tuple[WCS, NDArray[np.bool_]]:
+    pairs: Pairs, shape: tuple[int, int], centre: tuple[float, float], order: int
+) -> tuple[_Plane, NDArray[np.bool_]]:
     """Least squares, without the pairs that lie far off, until those no longer change."""
     keep = np.ones(len(pairs), dtype=bool)
-    wcs = _soft_fit(pairs, shape, guess, order)
+    design = _design(pairs, shape, order)
+    plane = _soft_fit(pairs, design, centre, order)
     for _ in range(_ROUNDS):
-        off = residuals_arcsec(wcs, pairs)
+        off = plane.apart_arcsec(pairs, design)
         # In two dimensions the median distance is 1.18 sigma.
         limit = _CLIP_SIGMA * np.median(off[keep]) / 1.18 + 1e-3
         now = off <= limit
         if now.sum() < 3 + order * (order + 3) or np.array_equal(now, keep):
             break
         keep = now
-        wcs = _fit(pairs.where(keep), shape, wcs, order)
-    return wcs, keep
+        plane = _fit(pairs.where(keep), design[keep], plane.centre, order)
+    return plane, keep
 
 
-def _soft_fit(pairs: Pairs, shape: tuple[int, int], guess: WCS, order: int) -> WCS:
+def _soft_fit(pairs: Pairs, design: _Array, centre: tuple[float, float], order: int) -> _Plane:
     """Least absolute residuals, by weights: a quarter of wrong pairs does not move it."""
-    wcs = _fit(pairs, shape, guess, order)
+    plane = _fit(pairs, design, centre, order)
     for _ in range(_ROUNDS):
-        off = residuals_arcsec(wcs, pairs)
+        off = plane.apart_arcsec(pairs, design)
         soft = 0.1 * np.median(off) + 1e-3
-        wcs = _fit(pairs, shape, wcs, order, np.sqrt(1 / (off + soft)))
-    return wcs
+        plane = _fit(pairs, design, plane.centre, order, np.sqrt(1 / (off + soft)))
+    return plane
 
 
 def _fit(
-    pairs: Pairs, shape: tuple[int, int], guess: WCS, order: int, weights: _Array | None = None
-) -> WCS:
-    unit, powers = max(shape) / 2, _powers(order)
-    design = _design(pairs, shape, order)
-    scale = np.ones((len(pairs), 1)) if weights is None else weights[:, None]
-    ra0, dec0 = _middle(guess, shape)
-    for _ in range(4):
-        plane = np.column_stack(_to_plane(pairs.ra_deg, pairs.dec_deg, ra0, dec0))
-        found = np.linalg.lstsq(design * scale, plane * scale, rcond=None)[0]
-        ra0, dec0 = _to_sky(found[0, 0], found[0, 1], ra0, dec0)
-    scaled = found / unit ** np.array([p + q for p, q in powers])[:, None]
-    return _as_wcs(scaled, powers, shape, (ra0, dec0))
-
-
-def _as_wcs(
-    found: _Array,
-    powers: list[tuple[int, int]],
-    shape: tuple[int, int],
+    pairs: Pairs,
+    design: _Array,
     centre: tuple[float, float],
-) -> WCS:
-    """``found``: (terms, 2) degrees on the tangent plane per power of pixels."""
-    order = max(p for p, _ in powers)
+    order: int,
+    weights: _Array | None = None,
+) -> _Plane:
+    scale = np.ones((len(pairs), 1)) if weights is None else weights[:, None]
+    weighted = design * scale
+    ra0, dec0 = centre
+    for _ in range(_CENTRINGS):
+        plane = np.column_stack(_to_plane(pairs.ra_deg, pairs.dec_deg, ra0, dec0))
+        found = np.linalg.lstsq(weighted, plane * scale, rcond=None)[0]
+        ra, dec = _to_sky(found[0, 0], found[0, 1], ra0, dec0)
+        ra0, dec0 = float(ra), float(dec)
+        if np.abs(found[0]).max() < _CENTRED_DEG:
+            break
+    return _Plane(order, np.asarray(found, np.float64), (ra0, dec0))
+
+
+def _as_wcs(plane: _Plane, shape: tuple[int, int]) -> WCS:
+    order, powers = plane.order, _powers(plane.order)
+    unit = max(shape) / 2
+    found = plane.found / unit ** np.array([p + q for p, q in powers])[:, None]
     cd = np.column_stack([found[powers.index((1, 0))], found[powers.index((0, 1))]])
     wcs = WCS(naxis=2)
     suffix = "-SIP" if order > 1 else ""
     wcs.wcs.ctype = [f"RA---TAN{suffix}", f"DEC--TAN{suffix}"]
     wcs.wcs.cunit = ["deg", "deg"]
-    wcs.wcs.crval = centre
+    wcs.wcs.crval = plane.centre
     wcs.wcs.crpix = [(shape[1] + 1) / 2, (shape[0] + 1) / 2]
     wcs.wcs.cd = cd
     wcs.wcs.radesys = "ICRS"
@@ -194,14 +212,16 @@ def _supports_sip(pairs: Pairs, shape: tuple[int, int]) -> bool:
     return len(pairs) >= _MIN_FOR_SIP and bool(counts.min() >= _MIN_PER_QUADRANT)
 
 
-def _prediction_error(pairs: Pairs, shape: tuple[int, int], wcs: WCS, order: int) -> float:
+def _prediction_error(
+    pairs: Pairs, shape: tuple[int, int], centre: tuple[float, float], order: int
+) -> float:
     """How far each star lies from the fit to all the others, on average, degrees.
 
     Residuals fall with every further term; this falls only when the term is real (Allen 1974,
     Technometrics 16, 125).
     """
     design = _design(pairs, shape, order)
-    plane = np.column_stack(_to_plane(pairs.ra_deg, pairs.dec_deg, *_middle(wcs, shape)))
+    plane = np.column_stack(_to_plane(pairs.ra_deg, pairs.dec_deg, *centre))
     basis = np.linalg.qr(design)[0]
     residuals = plane - basis @ (basis.T @ plane)
     leverage = np.minimum((basis**2).sum(axis=1), 0.99)
@@ -230,10 +250,17 @@ def _to_plane(ra_deg: _Array, dec_deg: _Array, ra0: float, dec0: float) -> tuple
     return np.degrees(xi), np.degrees(eta)
 
 
-def _to_sky(xi_deg: float, eta_deg: float, ra0: float, dec0: float) -> tuple[float, float]:
-    """The inverse of `_to_plane` for one point."""
+def _to_sky(xi_deg: _Array, eta_deg: _Array, ra0: float, dec0: float) -> tuple[_Array, _Array]:
+    """The inverse of `_to_plane`."""
     xi, eta, dec_0 = np.radians(xi_deg), np.radians(eta_deg), np.radians(dec0)
     below = np.cos(dec_0) - eta * np.sin(dec_0)
     ra = ra0 + np.degrees(np.arctan2(xi, below))
     dec = np.arctan2(np.sin(dec_0) + eta * np.cos(dec_0), np.hypot(xi, below))
-    return float(ra % 360), float(np.degrees(dec))
+    return np.asarray(ra % 360), np.degrees(dec)
+
+
+def _apart_arcsec(ra_deg: _Array, dec_deg: _Array, pairs: Pairs) -> _Array:
+    d_ra = (ra_deg - pairs.ra_deg + 180) % 360 - 180
+    return np.asarray(
+        3600 * np.hypot(d_ra * np.cos(np.radians(pairs.dec_deg)), dec_deg - pairs.dec_deg)
+    )
