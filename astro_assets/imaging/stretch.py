@@ -81,8 +81,9 @@ def tone_of(rgb: NDArray[np.float32]) -> Tone:
 
 def stretch_rows(rgb: NDArray[np.float32], tone: Tone, top: int, shown: NDArray[np.uint16]) -> None:
     """Some rows of `autostretch`, from ``top`` on, into ``shown``: (rows, nx, 3)."""
+    pixels, half = np.ascontiguousarray(rgb, np.float32), tone.sigma_e * _OWN_COLOR_SIGMA
     show_rows(
-        np.ascontiguousarray(rgb, np.float32), tone.weights, np.float32(tone.sky_e), np.float32(tone.sigma_e * _OWN_COLOR_SIGMA),
+        pixels, tone.weights, np.float32(tone.sky_e), np.float32(half),
         _AROUND_PX, np.float32(tone.black_e), np.float32(1 / (tone.white_e - tone.black_e)),
         tone.curve, top, shown,
     )  # fmt: skip
