@@ -19,7 +19,7 @@ _STEPS = 6
 
 
 @njit(cache=True, nogil=True)
-def median(values: Any, near: float, off: float) -> float:
+def median(values: Any, near: Any, off: Any) -> float:
     """Median of (n,) float32, finite, n > 0; of an even number the mean of the middle two.
 
     near, off : it is looked for within ``off`` of ``near`` first; 0 when nothing is known

@@ -216,7 +216,7 @@ def _all_finite(words: Any) -> bool:
     odd = np.int32(0)
     for k in range(len(words)):
         odd += np.int32(words[k] & _EXPONENT == _EXPONENT)
-    return odd == 0
+    return not odd
 
 
 @njit(cache=True, nogil=True)

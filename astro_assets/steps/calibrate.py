@@ -1,6 +1,6 @@
 """Calibrated frames: each raw light in electrons, with its mask, masters named in its header."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -10,6 +10,7 @@ import pandas as pd
 from astro_assets.errors import NothingToDo, Unusable
 from astro_assets.imaging.cosmic_rays import remove_rays
 from astro_assets.steps import circumstances, made_with, pictures, provenance, versions
+from astro_assets.steps.behind import written_behind
 from astro_assets.steps.calibrated_header import calibrated_header
 from astro_assets.steps.correct import MasterPlanes, adopts, electrons, status, variance
 from astro_assets.steps.detector import Detector, describe_detector, detector_of
@@ -28,7 +29,7 @@ from astro_assets.steps.resources import largest
 from astro_assets.steps.setup import Setup, setup_of
 from astro_assets.steps.summary import Judgement, Summary
 from astro_assets.steps.words import opened_light
-from astro_assets.store import ImageFile, Store, read_image, whole_file, write_image
+from astro_assets.store import ImageFile, Store, read_image, whole_file
 
 __all__ = ["LEDGER", "Outcome", "calibrate_session"]
 
@@ -81,9 +82,10 @@ def calibrate_session(
     folder = store.calibrated(source, session)
     night = date.fromisoformat(session[:10])
     inputs = made_with.session_inputs(Masters(masters(store, source)), session, recipe, gain)
-    lane = _Lane(folder, inputs.masters, MasterPlanes(), night, recipe, gain)
     need_bytes = _NEED * largest(raw.path for raw in raws)
-    results = map_frames(lane.calibrate_one, raws, need_bytes)
+    with written_behind() as write:
+        lane = _Lane(folder, inputs.masters, MasterPlanes(), night, recipe, gain, write)
+        results = map_frames(lane.calibrate_one, raws, need_bytes)
     outcomes = [done.outcome for done in results]
     _forget_others(folder, {outcome.frame for outcome in outcomes if not outcome.reason})
     setups = [done.setup for done in results if done.setup is not None]
@@ -104,6 +106,7 @@ class _Lane:
     night: date
     recipe: Recipe
     gain: float | None
+    write: Callable[[Path, ImageFile], None]
 
     def calibrate_one(self, raw: RawFrame) -> _Done:
         setup = None
@@ -197,7 +200,7 @@ class _Lane:
         describe_detector(header, detector)
         header["AACOSMIC"] = (hit, "cosmic-ray pixels")
         provenance.stamp(header, "calibrated", made_from)
-        write_image(path, ImageFile(image=image, header=header, mask=mask, planes=planes))
+        self.write(path, ImageFile(image=image, header=header, mask=mask, planes=planes))
 
 
 def _shape(opened: OpenedFrame) -> tuple[int, int]:

@@ -11,7 +11,12 @@ from astropy.coordinates import AltAz, EarthLocation, SkyCoord, get_body
 from astropy.time import Time
 from astropy.utils import iers
 
-from astro_assets.imaging.ephemeris import Circumstances, airmass, circumstances
+from astro_assets.imaging.ephemeris import (
+    Circumstances,
+    _earth_rotation,
+    airmass,
+    circumstances,
+)
 from astro_assets_tests.imaging import meeus
 
 SITE = (-31.273, 149.064, 1120.0)
@@ -147,3 +152,10 @@ def test_a_hundred_frames_cost_less_than_a_millisecond_each() -> None:
     began_s = time.process_time()
     circumstances(moments, [10.0] * 100, [41.0] * 100, [44.0] * 100, [0.0] * 100, [0.0] * 100)
     assert time.process_time() - began_s < 0.1
+
+
+def test_the_rotation_of_the_earth_is_that_of_astropys_table() -> None:
+    table = iers.IERS_B.open()
+    days, ut1_utc_s = _earth_rotation()
+    np.testing.assert_array_equal(days, table["MJD"].value + 2400000.5 - 2451545.0)
+    np.testing.assert_array_equal(ut1_utc_s, table["UT1_UTC"].value)
