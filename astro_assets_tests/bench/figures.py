@@ -118,11 +118,20 @@ def depth(image: _Image, positions: NDArray[np.float64]) -> Depth:
     seen = stars[number[distance < 2 * _NEAR_PX]]
     radius, _ = sep.flux_radius(clean, seen["x"], seen["y"], np.full(len(seen), 12.0), 0.5)
     flux, _, _ = sep.sum_circle(clean, seen["x"], seen["y"], 5.0)
-    return Depth(float(np.median(flux)) / _noise(clean), 2 * float(np.median(radius)))
+    covered = np.isfinite(image) & (image != 0)
+    noise = _noise(clean, covered)
+    return Depth(float(np.median(flux)) / noise, 2 * float(np.median(radius)))
 
 
-def _noise(image: _Image) -> float:
-    """In the mean over 8 × 8 pixels, so that resampling that smooths gains nothing."""
+def _noise(image: _Image, covered: NDArray[np.bool_]) -> float:
+    """In the mean over 8 × 8 pixels, so that resampling that smooths gains nothing.
+
+    By second differences: a nebula's light, which some tools take off, is no noise. Where there is
+    no frame there is none either, and it counts for nothing.
+    """
     ny, nx = (size // 8 * 8 for size in image.shape)
-    blocks = image[:ny, :nx].reshape(ny // 8, 8, nx // 8, 8).mean(axis=(1, 3))
-    return spread(np.diff(blocks, axis=1) / np.sqrt(2))[1]
+    shape = (ny // 8, 8, nx // 8, 8)
+    blocks = image[:ny, :nx].reshape(shape).mean(axis=(1, 3))
+    blocks = np.where(covered[:ny, :nx].reshape(shape).all(axis=(1, 3)), blocks, np.nan)
+    differences = np.diff(blocks, n=2, axis=1) / np.sqrt(6)
+    return spread(differences[np.isfinite(differences)])[1]

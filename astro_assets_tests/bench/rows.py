@@ -100,7 +100,6 @@ class Bench:
                 Peer("Siril, which does less", script, "cpu_s", 0.35),
                 Peer("Siril, which does less", script, "peak_mb", 1.0),
                 Peer("1200 MB", lambda: bound(1200.0), "peak_mb", 1.0),
-                *astrophotography.night_peers(self.night, self._first_of, self.folder),
             ),
             judge=lambda: self._verdicts().whole_night(),
         )
