@@ -1,6 +1,7 @@
 """A session's frames: solved here or by nova, told when and where, and not tried for ever."""
 
 import math
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ from astro_assets.imaging.wcs_fit import to_pixels
 from astro_assets.settings import GaiaArchive, Limits, Nova, Solving
 from astro_assets.steps import calibrate, circumstances, solving
 from astro_assets.steps.catalogue import index_stars
-from astro_assets.steps.solve import TABLE, solve_session
+from astro_assets.steps.measure import measure
+from astro_assets.steps.solve import TABLE, accepted_files, solve_session
 from astro_assets.store import ImageFile, Store, write_image
 from astro_assets_tests.imaging.star_field import draw
 from astro_assets_tests.steps.online import KEY, Script, served
@@ -210,3 +212,28 @@ def test_gaias_magnitudes_are_for_all_frames_or_for_none(tmp_path: Path) -> None
             url=f"{script.url}/tap-server/tap", faintest_mag=15)), told)  # fmt: skip
     assert none["zero_point_mag"].to_list() == plain["zero_point_mag"].to_list()
     assert any("2 of 2 frames have too few of Gaia's stars" in line for line in told)
+
+
+def test_a_session_holds_stars_and_figures_not_pixels(tmp_path: Path) -> None:
+    store = calibrated(tmp_path, {"a": (stars_of(truth(), 1), {})})
+    found = measure(store.calibrated("far", SESSION) / "a.fits")
+    assert len(found.stars) > 10
+    assert len(pickle.dumps(found)) < SHAPE[0] * SHAPE[1] // 4
+
+
+def test_a_solved_frame_is_the_calibrated_one_with_its_place_and_stars(tmp_path: Path) -> None:
+    store = calibrated(tmp_path, {"a": (stars_of(truth(), 1), {})})
+    table = run(store)
+    assert table["solved"].all()
+    before, after = (
+        folder("far", SESSION) / "a.fits" for folder in (store.calibrated, store.solved)
+    )
+    with fits.open(before) as raw, fits.open(after, checksum=True) as made:  # sums that hold
+        made.verify("exception")
+        assert [hdu.name for hdu in made] == ["PRIMARY", "MASK", "STARS"]
+        for number in (0, 1):
+            np.testing.assert_array_equal(made[number].data, raw[number].data)
+            assert made[number].header["DATASUM"] == raw[number].header["DATASUM"]
+        assert len(made["STARS"].data) == table.loc["a", "n_stars"]
+        assert WCS(made[0].header).wcs.crval == pytest.approx(truth().wcs.crval, abs=0.02)
+    assert accepted_files(after.parent) == ([after] if table.loc["a", "accepted"] else [])
