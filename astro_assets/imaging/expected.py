@@ -32,6 +32,8 @@ _CHANGE_SHARE = 0.7
 """Of the worst layer's typical change: the clip then stands at twice that change."""
 _LEAST = 3
 """layers that it takes to say that one of them is wrong"""
+_EDGES = 0.1
+"""of a strip: so much of it that only few of the pilots show is no edge but a tile of its own"""
 _STRIP_ROWS = 128
 _AT_A_TIME = 2
 """strips; not the number of cores, on which the outcome must not depend"""
@@ -82,8 +84,13 @@ class Judges:
         expected = Expected(top, level[inner], leeway[inner], self._variance)
         return expected, [_cut(pilot, inner) for pilot in pilots]
 
-    def _median(self, first: int, last: int, space: Workspace) -> tuple[list[Strip], _Plane]:
-        """Of the pilots; NaN where fewer than three layers have data: which would be right?"""
+    def _median(
+        self, first: int, last: int, space: Workspace, *, edges: bool = True
+    ) -> tuple[list[Strip], _Plane]:
+        """Of the pilots; NaN where fewer than three layers have data: which would be right?
+
+        edges : take care of the few pixels, too, that only other layers show
+        """
         shape = (len(self.pilots), last - first, self._shape[1])
         values, weights = space.array("pilots", shape), space.array("pilot weights", shape)
         masks = space.array("pilot masks", shape, np.uint8)
@@ -99,7 +106,8 @@ class Judges:
                 strip = replace(strip, mask=masks[number])
             pilots.append(replace(strip, image=values[number], weight=weights[number]))
         level = space.array("level", shape[1:])
-        if median_of(values, _LEAST, level):
+        few = median_of(values, _LEAST, level)
+        if few and (edges or np.isnan(level).mean() > _EDGES):
             ys, xs = np.nonzero(np.isnan(level))
             level[ys, xs] = self._filled_up(values[:, ys, xs], ys + first, xs, space)
         return pilots, level
@@ -185,7 +193,7 @@ class Judges:
         ny = self._shape[0]
         y0, y1 = strip * _STRIP_ROWS, min((strip + 1) * _STRIP_ROWS, ny)
         first, last = max(y0 - _HALF_WINDOW_PX, 0), min(y1 + _HALF_WINDOW_PX, ny)
-        _, level = self._median(first, last, space)
+        _, level = self._median(first, last, space, edges=False)
         inner = slice(y0 - first, y1 - first)
         contrast = self._contrast(level, space)[inner]
         # The first of the rows' four parts has each pixel's highest neighbour.

@@ -125,7 +125,10 @@ class Laid:
 
     def at(self, ys: NDArray[np.intp], xs: NDArray[np.intp], space: Workspace) -> _Plane:
         values, weights = np.full(ys.size, np.nan, np.float32), np.zeros(ys.size, np.float32)
-        window = self._window(int(ys.min()), int(ys.max()) + 1, space)
+        shown = self.placement.shows(ys, xs)
+        if not shown.any():
+            return values
+        window = self._window(int(ys[shown].min()), int(ys[shown].max()) + 1, space)
         if window is not None:
             place = self.placement
             sample_points(

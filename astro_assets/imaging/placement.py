@@ -73,6 +73,19 @@ class Placement:
         bottom = min(math.ceil(np.nanmax(high)) + _REACH_PX + 1, self.shape[0])
         return (top, bottom) if top < bottom else (0, 0)
 
+    def shows(self, ys: NDArray[np.intp], xs: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Which of these pixels of the grid lie on the frame or beside its border."""
+        row, column = ys // self.step, xs // self.step
+        v, u = (ys % self.step) / self.step, (xs % self.step) / self.step
+        seen = np.ones(ys.size, bool)
+        for mesh, size in ((self.mesh_y, self.shape[0]), (self.mesh_x, self.shape[1])):
+            left = mesh[row, column] * (1 - v) + mesh[row + 1, column] * v
+            right = mesh[row, column + 1] * (1 - v) + mesh[row + 1, column + 1] * v
+            at = left * (1 - u) + right * u
+            # NaN, where the mapping has no value, is outside too.
+            seen &= (at > -1) & (at < size)
+        return seen
+
 
 def place(wcs_in: WCS, shape: tuple[int, int], grid: Grid) -> Placement:
     """Find how a frame of this shape lies on the grid.

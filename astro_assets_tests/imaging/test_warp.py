@@ -117,9 +117,10 @@ def test_in_two_passes_and_in_one_saturated_stars_are_held_alike(monkeypatch: py
     monkeypatch.setattr(placement, "_STRAIGHT", 0.0)
     once, _ = saturated_star()
     np.testing.assert_array_equal(twice.mask, once.mask)
-    flagged = (once.mask & MaskBit.SATURATED) != 0
-    assert np.abs(twice.image[flagged] / once.image[flagged] - 1).max() < 0.002
-    assert np.abs(twice.image - once.image).max() < 0.02 * 60_000
+    # On an edge from the sky to 60 000 the leaning kernel sees a little further up or down.
+    assert np.abs(twice.image - once.image).max() < 0.005 * 60_000
+    far = (np.indices(SHAPE) - np.array([120, 160])[:, None, None]).__abs__().max(axis=0) > 25
+    assert np.abs(twice.image - once.image)[far].max() < 0.5
 
 
 @pytest.mark.parametrize("rows", [1, 7, 128])
