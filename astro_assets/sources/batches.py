@@ -7,7 +7,7 @@ naming rules of one kind, and anything that downloads.
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from astro_assets.frame import CALIBRATION_KINDS, FrameKind, key_part, target_key
@@ -40,13 +40,16 @@ class Batch:
     instrument: str
     files: tuple[RemoteFile, ...]
 
-    @property
-    def digest(self) -> str:
-        """Changes whenever a file comes, goes or changes on the far side."""
+    digest: str = field(init=False, repr=False, compare=False)
+    """changes whenever a file comes, goes or changes on the far side"""
+
+    def __post_init__(self) -> None:
         lines = (
             f"{spelled(f.path)}\t{f.size_bytes}\t{f.modified_utc}\t{f.sha256}\n" for f in self.files
         )
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
+        # Once, for each look asks it of all that is known; the batch itself never changes.
+        digest = hashlib.sha256("".join(lines).encode()).hexdigest()
+        object.__setattr__(self, "digest", digest)
 
     @property
     def closed(self) -> bool:
@@ -57,6 +60,20 @@ class Batch:
     def size_bytes(self) -> int:
         """The bytes to fetch, as far as the far side says."""
         return sum(file.size_bytes or 0 for file in self.files)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """A listing, and the batches that it was sorted into under these settings."""
+
+    source: SourceSettings
+    timezone: str
+    files: list[RemoteFile]
+    batches: list[Batch]
+
+
+_LAST_LOOK: dict[str, _Look] = {}
+"""By the source's name: most looks find what the last one found, and need not sort it again."""
 
 
 def look(source: SourceSettings, settings: Settings, within_s: float | None = None) -> list[Batch]:
@@ -77,14 +94,18 @@ def look(source: SourceSettings, settings: Settings, within_s: float | None = No
         transport.hurry(within_s)
     with transport:
         files = transport.list()
-    batches = group(
-        source.name, files, lambda file: place(file, settings.site.timezone), source.select
-    )
+    timezone = settings.site.timezone
+    last = _LAST_LOOK.get(source.name)
+    if last is None or (last.source, last.timezone, last.files) != (source, timezone, files):
+        batches = group(source.name, files, lambda file: place(file, timezone), source.select)
+        last = _LAST_LOOK[source.name] = _Look(source, timezone, files, batches)
     store = Store(settings.root)
-    return [
-        replace(batch, files=as_once_told(batch.files, store.raw(batch.source, batch.key)))
-        for batch in batches
-    ]
+    return [_as_once_told(batch, store) for batch in last.batches]
+
+
+def _as_once_told(batch: Batch, store: Store) -> Batch:
+    files = as_once_told(batch.files, store.raw(batch.source, batch.key))
+    return batch if files is batch.files else replace(batch, files=files)
 
 
 def group(

@@ -6,8 +6,8 @@ What belongs here: walking it, and reading what headers say. What does not: wher
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
-from functools import lru_cache
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +23,10 @@ from astro_assets.sources.paths import is_frame, is_packed_fits
 from astro_assets.sources.protocol import Kind, RemoteFile, Sink, Transport
 
 _CHUNK = 2**20
+_Known = tuple[tuple[int, int], RemoteFile]
+_LAST_LOOK: dict[Path, dict[str, _Known]] = {}
+"""What the last look at each folder found, by path, with size and time in nanoseconds: the header
+of a file that has not changed is not read again."""
 _KEYWORDS = (
     "IMAGETYP", "FRAME", "OBJECT", "OBSTARGET", "DATE-OBS", "DATE-LOC", "EXPTIME", "EXPOSURE",
     "FILTER", "INSTRUME", "TELESCOP", "GAIN", "OFFSET",
@@ -52,25 +56,28 @@ class FolderTransport:
         return None
 
     def list(self) -> list[RemoteFile]:
+        before, found = _LAST_LOOK.get(self._root, {}), dict[str, _Known]()
         try:
-            files = [self._file(path) for path in _walk(self._root)]
+            for path, status in _walk(str(self._root)):
+                mark = (status.st_size, status.st_mtime_ns)
+                known = before.get(path)
+                if known is None or known[0] != mark:
+                    known = mark, self._file(Path(path), status)
+                found[path] = known
         except OSError as error:
             raise ListingFailed(
                 f"{self._name}: {error.filename} cannot be read ({error.strerror}): "
                 "check its rights"
             ) from error
-        return [file for file in files if file is not None]
+        _LAST_LOOK[self._root] = found
+        return [file for _, file in found.values()]
 
-    def _file(self, path: Path) -> RemoteFile | None:
-        try:
-            status = path.stat()
-        except FileNotFoundError:  # it went while its folder was read
-            return None
+    def _file(self, path: Path, status: os.stat_result) -> RemoteFile:
         return RemoteFile(
             path=path.relative_to(self._root).as_posix(),
             size_bytes=status.st_size,
             modified_utc=_time(status),
-            facts=dict(_facts(path, status.st_size, status.st_mtime_ns)),
+            facts=_facts(path, status.st_size),
         )
 
     def download(self, file: RemoteFile, sink: Sink) -> None:
@@ -111,15 +118,16 @@ def _is_as_listed(file: RemoteFile, status: os.stat_result) -> bool:
     return (status.st_size, _time(status)) == (file.size_bytes, file.modified_utc)
 
 
-def _walk(root: Path) -> Iterator[Path]:
+def _walk(root: str) -> Iterator[tuple[str, os.stat_result]]:
     """Frames below ``root``, sorted; names with a leading dot are other programs' own."""
     for entry in sorted(os.scandir(root), key=lambda entry: entry.name):
         if entry.name.startswith(".") or entry.is_symlink():
             continue
         if entry.is_dir():
-            yield from _walk(Path(entry.path))
+            yield from _walk(entry.path)
         elif entry.is_file() and is_frame(entry.name):
-            yield Path(entry.path)
+            with suppress(FileNotFoundError):  # it went while its folder was read
+                yield entry.path, entry.stat()
 
 
 def _time(status: os.stat_result) -> datetime | None:
@@ -129,18 +137,16 @@ def _time(status: os.stat_result) -> datetime | None:
         return None
 
 
-@lru_cache(maxsize=100_000)
-def _facts(path: Path, size: int, modified_ns: int) -> tuple[tuple[str, str], ...]:
+def _facts(path: Path, size: int) -> dict[str, str]:
     """What a file says of itself; nothing if it cannot be read.
 
     A broken file must still be listed, so that the fetch sets it aside for all to see.
     """
-    del modified_ns  # a part of the key: the header of a changed file is read anew
     try:
         cards = keywords(path) if format_of(path.name) else _cards(path, size)
     except (BrokenFile, OSError):
-        return ()
-    return tuple((key, cards[key]) for key in _KEYWORDS if cards.get(key, "").strip())
+        return {}
+    return {key: cards[key] for key in _KEYWORDS if cards.get(key, "").strip()}
 
 
 def _cards(path: Path, size: int) -> dict[str, str]:

@@ -15,6 +15,7 @@ from astro_assets.frame import FrameKind
 from astro_assets.settings import Settings, load_settings
 from astro_assets.sim.cameras import NGC_7000
 from astro_assets.sim.session import simulate_session
+from astro_assets.sources import folder
 from astro_assets.sources.batches import look
 from astro_assets.sources.fetch import fetch_batch
 from astro_assets.sources.folder import FolderTransport
@@ -143,6 +144,40 @@ def test_good_files_land_and_broken_ones_are_set_aside(tmp_path: Path) -> None:
     reasons = {r.path.rsplit("/", 1)[1]: r.reason for m in manifests for r in m.quarantined}
     assert set(reasons) == {"d.xisf", "e.cr2"}
     assert "is cut" in reasons["d.xisf"]
+
+
+def test_a_second_look_reads_only_what_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    night = {"IMAGETYP": "Light Frame", "DATE-OBS": "2026-11-20T22:00:00"}
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.fits").write_bytes(frame(1, OBJECT="M 31", **night))
+    settings = here(tmp_path)
+    first = look(settings.source("attic"), settings)
+    read: list[str] = []
+    really = folder.hdus
+    monkeypatch.setattr(folder, "hdus", lambda *given: read.append(given[2]) or really(*given))
+    assert look(settings.source("attic"), settings) == first
+    assert read == []
+    changed = tmp_path / "b.fits"
+    changed.write_bytes(frame(1, OBJECT="M 33", **night))
+    os.utime(changed, (1e9, 1e9))
+    (m31, m33) = look(settings.source("attic"), settings)
+    assert read == [str(changed)]
+    assert [batch.target for batch in (m31, m33)] == ["M 31", "M 33"]
+    assert m31.digest != first[0].digest
+    changed.unlink()
+    assert [batch.target for batch in look(settings.source("attic"), settings)] == ["M 31"]
+
+
+def here(root: Path) -> Settings:
+    """Settings for a folder source of that place."""
+    file = root / "observatory.toml"
+    file.write_text(
+        f'root = "data"\n[site]\nname = "Home"\nlatitude_deg = 53\nlongitude_deg = 6\n'
+        f'timezone = "{ZONE}"\n[[sources]]\nname = "attic"\nkind = "folder"\npath = "."\n'
+    )
+    return load_settings(file)
 
 
 def test_a_folder_that_is_not_there_or_not_readable(tmp_path: Path) -> None:
