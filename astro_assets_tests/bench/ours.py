@@ -6,7 +6,9 @@ whole night (`whole_night`). Each removes what it makes, then makes it.
 
 import shutil
 import tempfile
+from collections.abc import Callable
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from astro_assets.imaging.solve import Solution
 from astro_assets.imaging.warm import warm
 from astro_assets.settings import Settings, load_settings
 from astro_assets.steps.bad_pixels import make_bad_pixel_map
+from astro_assets.steps.behind import written_behind
 from astro_assets.steps.calibrate import calibrate_session
 from astro_assets.steps.calibrated_header import calibrated_header
 from astro_assets.steps.colour import write_picture
@@ -42,7 +45,7 @@ from astro_assets.steps.solve import accepted_files, solve_session
 from astro_assets.steps.solving import SessionSolver
 from astro_assets.steps.stack import stack_session
 from astro_assets.steps.words import opened_light
-from astro_assets.store import ImageFile, Store, write_image
+from astro_assets.store import ImageFile, Store
 
 SOURCE = "bench"
 _CALIBRATIONS = (FrameKind.BIAS, FrameKind.DARK, FrameKind.FLAT)
@@ -113,7 +116,7 @@ def calibrate_alone(settings_file: str) -> dict[str, float]:
     recipe, planes = RECIPES["folder"], MasterPlanes()
     night, available = date.fromisoformat(name[:10]), Masters(masters(store, SOURCE))
 
-    def one(raw: RawFrame) -> None:
+    def one(write: Callable[[Path, ImageFile], None], raw: RawFrame) -> None:
         light = opened_light(raw, recipe)
         ny, nx = light.image_adu.shape
         matched = available.match(setup_of(light.frame, (ny, nx)), night)
@@ -122,9 +125,11 @@ def calibrate_alone(settings_file: str) -> dict[str, float]:
         fill(done.image_e, done.mask, places_to_repair(done.mask), 1, INTERPOLATED)
         header = calibrated_header(light, raw, matched, done.steps)
         file = ImageFile(image=done.image_e, header=header, mask=done.mask)
-        write_image(folder / f"{raw.name}.fits", file)
+        write(folder / f"{raw.name}.fits", file)
 
-    return {"frames": len(map_frames(one, raw_frames(store, SOURCE, name)))}
+    with written_behind() as write:
+        done = map_frames(partial(one, write), raw_frames(store, SOURCE, name))
+    return {"frames": len(done)}
 
 
 def solve(settings_file: str) -> dict[str, float]:
