@@ -13,16 +13,19 @@ from astro_assets.imaging.combine import sigma_clipped_mean
 from astro_assets.imaging.cosmic_rays import cosmic_rays
 from astro_assets.imaging.drizzle import LEAST_FRAMES, Mosaic
 from astro_assets.imaging.grid import common_grid
+from astro_assets.imaging.laid import Laid
+from astro_assets.imaging.mask import MaskBit
 from astro_assets.imaging.nearest import nearest
 from astro_assets.imaging.neutral_sky import sky_levels
 from astro_assets.imaging.noise import gain_e_per_adu, read_noise_adu
+from astro_assets.imaging.placement import place
 from astro_assets.imaging.planes import Held
 from astro_assets.imaging.repair import interpolate_bad
 from astro_assets.imaging.stack import Layer, stack
 from astro_assets.imaging.stars import find_stars
 from astro_assets.imaging.stretch import autostretch
 from astro_assets.imaging.tiles import surroundings
-from astro_assets.imaging.warp import warp
+from astro_assets.imaging.warp import InMemory, warp
 from astro_assets.imaging.white_balance import star_colors
 
 _SIZE = 160
@@ -68,6 +71,13 @@ def warm() -> None:
     mosaic = Mosaic(image, wcs, ((0, 0),), 5.0)
     layer = Layer(Held(warped.image, warped.weight, warped.mask), 100.0, 5.0, mosaic=mosaic)
     stack([layer] * LEAST_FRAMES, grid)
+    full = mask.copy()
+    full[80, 80] = MaskBit.SATURATED
+    laid = Laid(InMemory(image, full), place(wcs, image.shape, grid), 1.0)
+    stack([Layer(laid, 100.0, 5.0)] * 3)
+    turned = wcs.deepcopy()
+    turned.wcs.pc = [[0.8, -0.6], [0.6, 0.8]]
+    warp(image, full, turned, grid)
     nearest(warped.weight, wcs, grid)
     sky_levels({"R": image})
     star_colors([image] * 3, mask > 0)
