@@ -67,7 +67,7 @@ def frame(filter_name: str) -> tuple[Solution, Any]:
     solution = Solution(wcs(), 0.1, 20, pd.DataFrame({"star": [0], "mag": [9.0]}), SCALE_ARCSEC)
     image = np.zeros((600, 800), np.float32)
     return solution, SimpleNamespace(
-        stars=stars, file=SimpleNamespace(image=image), frame=SimpleNamespace(filter=filter_name)
+        stars=stars, shape=image.shape, frame=SimpleNamespace(filter=filter_name)
     )
 
 
