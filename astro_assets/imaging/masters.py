@@ -1,33 +1,34 @@
 """Master bias, dark and flat from raw calibration frames.
 
-What belongs here: which inputs are fit, how they are brought to one level, the combination. What
-does not: which frames form a set (`steps`), the combination's clip (`combine`), the use of the
-masters (`calibrate`).
+What belongs here: how inputs are brought to one level, the combination. What does not: which of
+them are fit (`fit_inputs`), which form a set (`steps`), the combination's clip (`combine`), the use
+of the masters (`calibrate`).
 """
 
-import math
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median_low
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from astro_assets.errors import NothingToDo, Unusable
+from astro_assets.errors import Unusable
+from astro_assets.imaging.bayer import colour_planes
 from astro_assets.imaging.combine import Correction, Rows, sigma_clipped_mean
+from astro_assets.imaging.fit_inputs import (
+    far_off,
+    fit_levels,
+    flat_refusal,
+    levels_of,
+    of_each,
+    one_size,
+    same_size,
+    typical,
+)
 from astro_assets.imaging.noise import read_noise_adu
-from astro_assets.imaging.running_median import middle
-
-_SATURATED_FRACTION = 0.01
-"""A flat with more of its pixels saturated is refused; hot pixels and stars are far fewer."""
-_FLAT_LEVELS = (1 / 3, 3.0)
-"""A flat outside of these, relative to the median of the set, is refused."""
-_LEVEL_SIGMA = 5.0
-"""Biases and darks whose level is off by more than this, in noise of one pixel, are refused."""
-_BANDS = 32
-"""Pairs of rows from which the level of a frame is taken."""
+from astro_assets.imaging.running_median import middle_of
+from astro_assets.imaging.threads import over_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def master_bias(frames: Sequence[Rows]) -> Master:
     ------
     NothingToDo : there are no frames
     """
-    fit, rejected = _fit_levels(frames)
+    fit, rejected = fit_levels(frames)
     combined = sigma_clipped_mean([frames[i] for i in fit])
     noise, error = read_noise_adu([frames[i] for i in fit]) if len(fit) > 1 else (None, None)
     return Master(combined.image, combined.count, noise, error, len(fit), rejected)
@@ -85,9 +86,9 @@ def master_dark(frames: Sequence[Rows], exposure_s: float, bias: Rows | None = N
     """
     if not exposure_s > 0:
         raise ValueError(f"a dark has an exposure above 0 s, found {exposure_s} s")
-    fit, rejected = _fit_levels(frames)
+    fit, rejected = fit_levels(frames)
     chosen = [frames[i] for i in fit]
-    _same_size("bias", bias, chosen[0])
+    same_size("bias", bias, chosen[0])
     combined = sigma_clipped_mean(chosen)
     image = combined.image if bias is None else combined.image - _float32(bias)
     return Master(image, combined.count, None, None, len(fit), rejected)
@@ -126,16 +127,16 @@ def master_flat(
     NothingToDo : there are no frames
     Unusable : no frame is fit, or bias or dark have another size
     """
-    sized, rejected = _one_size(frames)
-    _same_size("bias", bias, frames[sized[0]])
-    _same_size("dark", dark, frames[sized[0]])
+    sized, rejected = one_size(frames)
+    same_size("bias", bias, frames[sized[0]])
+    same_size("dark", dark, frames[sized[0]])
     factors = _dark_factors(len(frames), dark_exposure_s, exposures_s)
     corrected = {i: _Corrected(frames[i], bias, dark, factors[i]) for i in sized}
-    levels = {i: _levels(corrected[i], bayer) for i in sized}
-    refusals = {i: _flat_refusal(frames[i], levels[i], saturation_adu) for i in sized}
-    typical = _typical(float(levels[i].mean()) for i in sized if not refusals[i])
+    levels = of_each(sized, lambda i: levels_of(corrected[i], bayer))
+    refusals = of_each(sized, lambda i: flat_refusal(frames[i], levels[i], saturation_adu))
+    usual = typical(float(levels[i].mean()) for i in sized if not refusals[i])
     for i in sized:
-        refusals[i] = refusals[i] or _far_off(float(levels[i].mean()), typical)
+        refusals[i] = refusals[i] or far_off(float(levels[i].mean()), usual)
     rejected += [(i, reason) for i, reason in refusals.items() if reason]
     fit = [i for i in sized if not refusals[i]]
     if not fit:
@@ -143,7 +144,7 @@ def master_flat(
         raise Unusable(f"none of the {len(frames)} flats can be used; frame {index + 1}: {reason}")
     combined = sigma_clipped_mean(
         [frames[i] for i in fit],
-        weights=[float(levels[i].mean() / typical) for i in fit],
+        weights=[float(levels[i].mean() / usual) for i in fit],
         correction=Correction(
             bias,
             dark,
@@ -151,9 +152,8 @@ def master_flat(
             scales=np.array([1 / levels[i] for i in fit], np.float32),
         ),
     )
-    return Master(
-        _normalised(combined.image, bayer), combined.count, None, None, len(fit), sorted(rejected)
-    )
+    _normalise(combined.image, bayer)
+    return Master(combined.image, combined.count, None, None, len(fit), sorted(rejected))
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,100 +192,12 @@ def _dark_factors(
     return [exposure_s / dark_exposure_s for exposure_s in exposures_s]
 
 
-def _same_size(name: str, master: Rows | None, frame: Rows) -> None:
-    if master is not None and tuple(master.shape) != tuple(frame.shape):
-        raise Unusable(
-            f"the master {name} is {_size(master)} pixels and the frames are {_size(frame)}: use "
-            f"a {name} of the same camera and binning"
-        )
+def _normalise(image: NDArray[np.float32], bayer: bool) -> None:
+    """Divide by its median, or each pixel of a 2 × 2 cell by the median of its kind."""
+    for plane in colour_planes(image) if bayer else (image,):
+        level = np.float32(middle_of(np.ascontiguousarray(plane)))
+        over_rows(partial(_divide, plane, level), len(plane))
 
 
-def _size(frame: Rows) -> str:
-    return " × ".join(str(side) for side in reversed(frame.shape))
-
-
-def _one_size(frames: Sequence[Rows]) -> tuple[list[int], list[tuple[int, str]]]:
-    """Indices of the frames of the commonest size, and the others with the reason."""
-    if len(frames) == 0:
-        raise NothingToDo("there are no frames to combine")
-    shapes = [tuple(frame.shape) for frame in frames]
-    usual = Counter(shapes).most_common(1)[0][0]
-    fit = [i for i, shape in enumerate(shapes) if shape == usual]
-    expected = _size(frames[fit[0]])
-    return fit, [
-        (i, f"it has {_size(frames[i])} pixels, the others have {expected}")
-        for i, shape in enumerate(shapes)
-        if shape != usual
-    ]
-
-
-def _fit_levels(frames: Sequence[Rows]) -> tuple[list[int], list[tuple[int, str]]]:
-    """Indices of the biases or darks that belong together, and the others with the reason."""
-    fit, rejected = _one_size(frames)
-    samples = {i: _sample(frames[i]) for i in fit}
-    levels = {i: _median(sample) for i, sample in samples.items()}
-    noises = [1.4826 * _median(np.abs(samples[i] - levels[i])) for i in fit]
-    typical = _typical(levels.values())
-    limit = _LEVEL_SIGMA * max(_typical(noises), 1.0)
-    off = [i for i in fit if not abs(levels[i] - typical) <= limit]
-    if len(off) == len(fit):
-        raise Unusable(f"none of the {len(frames)} frames holds numbers: look at the files")
-    rejected += [(i, _other_level(levels[i], typical)) for i in off]
-    return [i for i in fit if i not in off], sorted(rejected)
-
-
-def _other_level(level: float, typical: float) -> str:
-    return f"its level is {level:.0f} ADU, that of the others is {typical:.0f} ADU"
-
-
-def _median(values: NDArray[np.float32]) -> float:
-    """Median of what is finite; NaN for nothing."""
-    finite = values[np.isfinite(values)]
-    return float(middle(finite)) if finite.size else math.nan
-
-
-def _typical(levels: Iterable[float]) -> float:
-    """The median; the lower one of two, so that it is the level of some frame."""
-    finite = [level for level in levels if math.isfinite(level)]
-    return median_low(finite) if finite else math.nan
-
-
-def _sample(frame: Rows) -> NDArray[np.float32]:
-    """Pairs of rows from all over the frame."""
-    ny = frame.shape[0]
-    starts = np.unique(np.linspace(0, max(ny - 2, 0), min(_BANDS, max(ny // 2, 1))).astype(int))
-    return np.concatenate([np.asarray(frame[y : y + 2], np.float32) for y in starts // 2 * 2])
-
-
-def _levels(frame: Rows, bayer: bool) -> NDArray[np.float64]:
-    """Median level of each pixel of a 2 × 2 cell; one level for all unless ``bayer``."""
-    sample = _sample(frame)
-    if not bayer:
-        return np.full((2, 2), _median(sample))
-    return np.array([[_median(sample[y::2, x::2]) for x in (0, 1)] for y in (0, 1)])
-
-
-def _flat_refusal(raw: Rows, levels: NDArray[np.float64], saturation_adu: float | None) -> str:
-    if saturation_adu is not None:
-        fraction = float(np.mean(_sample(raw) >= saturation_adu))
-        if fraction > _SATURATED_FRACTION:
-            return f"{100 * fraction:.0f} % of its pixels are saturated"
-    if not levels.min() > 0:
-        return f"its level above bias and dark is {levels.min():.0f} ADU: it saw no light"
-    return ""
-
-
-def _far_off(level: float, typical: float) -> str:
-    low, high = _FLAT_LEVELS
-    if low * typical <= level <= high * typical:
-        return ""
-    return _other_level(level, typical)
-
-
-def _normalised(image: NDArray[np.float32], bayer: bool) -> NDArray[np.float32]:
-    """Divided by its median, or each pixel of a 2 × 2 cell by the median of its kind."""
-    out = image.copy()
-    planes = [out[y::2, x::2] for y in (0, 1) for x in (0, 1)] if bayer else [out]
-    for plane in planes:
-        np.divide(plane, np.float32(_median(plane)), out=plane)
-    return out
+def _divide(plane: NDArray[np.float32], by: np.float32, first: int, last: int) -> None:
+    plane[first:last] /= by

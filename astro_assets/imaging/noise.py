@@ -20,27 +20,16 @@ from numpy.typing import NDArray
 
 from astro_assets.errors import NothingToDo
 from astro_assets.imaging.combine import Rows
+from astro_assets.imaging.differences import truncated_variance, variance_of_difference
+from astro_assets.imaging.median import median
 from astro_assets.imaging.threads import threads
 
-_TRUNCATION = 4.0
 _SAMPLE = 2_000_000
 """Pixels per pair that are enough: the statistical error is then 0.05 %."""
 _PATCH = 32
 """Side of the areas within which a flat's signal counts as constant."""
 _ALIKE = 0.2
 """Pixels of a patch that differ by more from its median signal are left out."""
-
-_ROUNDS, _SETTLED = 5, 1e-6
-_MOST_COUNTS = 65535
-
-
-def _kept_variance(k: float) -> float:
-    """Variance of a unit Gaussian that is cut off at ±k."""
-    density = math.exp(-(k**2) / 2) / math.sqrt(2 * math.pi)
-    return 1 - 2 * k * density / math.erf(k / math.sqrt(2))
-
-
-_KEPT_VARIANCE = _kept_variance(_TRUNCATION)
 
 
 def read_noise_adu(frames: Sequence[Rows]) -> tuple[float, float]:
@@ -60,12 +49,12 @@ def read_noise_adu(frames: Sequence[Rows]) -> tuple[float, float]:
     """
     if len(frames) < 2:
         raise NothingToDo("the read noise needs two bias frames or more")
-    variances, pixels = [], 0
-    step = 0.0
-    for a, b in itertools.pairwise(map(_sample, frames)):
-        step = step or _step(a)
-        variances.append(_variance_of_difference(a, b) / 2)
-        pixels += a.size
+    edges = np.linspace(0, len(frames) - 1, min(threads(), len(frames) - 1) + 1).astype(int)
+    runs = [frames[first : last + 1] for first, last in itertools.pairwise(edges)]
+    with ThreadPoolExecutor(threads(), thread_name_prefix="noise") as pool:
+        variances = [v for run in pool.map(_variances, runs) for v in run]
+    first = _sample(frames[0])
+    pixels, step = first.size * len(variances), _step(first)
     noise = math.sqrt(max(float(np.mean(variances)) - step**2 / 12, 0.0))
     # Neighbouring pairs share a frame: the independent differences are about half as many.
     independent = max(len(frames) // 2, 1)
@@ -101,8 +90,12 @@ def gain_e_per_adu(
     if len(flat_pairs) == 0:
         raise NothingToDo("the gain needs two flat frames of one level")
 
+    sampled = None if isinstance(bias, int | float) else _real(_sample(bias))
+
     def measured(pair: tuple[Rows, Rows]) -> _Gain:
-        return _photon_transfer(pair[0], pair[1], bias, read_noise_adu)
+        first, second = (_sample(frame) for frame in pair)
+        level = np.full(first.shape, bias, np.float32) if sampled is None else sampled
+        return _photon_transfer(_less(first, level), _less(second, level), read_noise_adu)
 
     with ThreadPoolExecutor(threads(), thread_name_prefix="noise") as pool:
         estimates = list(pool.map(measured, flat_pairs))
@@ -115,17 +108,23 @@ def gain_e_per_adu(
     return gain, error
 
 
+def _variances(frames: Sequence[Rows]) -> list[float]:
+    """Of each frame's noise, from it and the next."""
+    samples = map(_sample, frames)
+    return [variance_of_difference(a, b) / 2 for a, b in itertools.pairwise(samples)]
+
+
 @dataclass(frozen=True, slots=True)
 class _Gain:
     gain: float
     error: float
 
 
-def _photon_transfer(first: Rows, second: Rows, bias: Rows | float, read_noise_adu: float) -> _Gain:
-    level = bias if isinstance(bias, int | float) else _sample(bias).astype(np.float64)
-    a, b = _sample(first) - np.float64(level), _sample(second) - np.float64(level)
-    below = float(np.median(b))
-    ratio = float(np.median(a)) / below if below > 0 else math.nan
+def _photon_transfer(
+    a: NDArray[np.float32], b: NDArray[np.float32], read_noise_adu: float
+) -> _Gain:
+    below = median(b.ravel(), 0, 0)
+    ratio = median(a.ravel(), 0, 0) / below if below > 0 else math.nan
     if not ratio > 0:
         raise ValueError("the flats hold no signal above the bias: the gain cannot be measured")
     signals, variances = _patches(a, b, ratio)
@@ -150,48 +149,15 @@ def _sample(frame: Rows) -> NDArray[Any]:
     return sample if sample.dtype == np.uint16 else sample.astype(np.float64)
 
 
-def _variance_of_difference(a: NDArray[Any], b: NDArray[Any]) -> float:
-    """`_truncated_variance` of a less b."""
-    if a.dtype != np.uint16 or b.dtype != np.uint16:
-        return float(_truncated_variance(np.asarray(a - b, np.float64).ravel()))
-    tally = _differences(a.ravel(), b.ravel())
-    seen = np.flatnonzero(tally)
-    return _tallied_variance((seen - _MOST_COUNTS).astype(np.float64), tally[seen])
+def _real(sample: NDArray[Any]) -> NDArray[np.float32]:
+    return np.asarray(sample, np.float32)
 
 
-@njit(cache=True, nogil=True)
-def _differences(a: Any, b: Any) -> Any:
-    """How often each difference of two counts occurs, from -65535 on."""
-    tally = np.zeros(2 * _MOST_COUNTS + 1, np.int64)
-    for k in range(a.size):
-        tally[np.int64(a[k]) - np.int64(b[k]) + _MOST_COUNTS] += 1
-    return tally
-
-
-def _tallied_variance(values: NDArray[np.float64], tally: NDArray[np.int64]) -> float:
-    """`_truncated_variance` of ``values``, ascending, each ``tally`` times."""
-    offsets = values - _tallied_median(values, tally)
-    distance = np.abs(offsets)
-    order = np.argsort(distance)
-    spread = 1.4826 * _tallied_median(distance[order], tally[order])
-    mean = float(np.average(offsets, weights=tally))
-    variance = spread**2 or float(np.average((offsets - mean) ** 2, weights=tally))
-    for _ in range(_ROUNDS):
-        inside = np.where(distance <= _TRUNCATION * math.sqrt(variance), tally, 0)
-        kept = int(inside.sum())
-        mean = float(inside @ offsets) / max(kept, 1)
-        new = float(inside @ (offsets - mean) ** 2) / (kept - 1) / _KEPT_VARIANCE if kept > 1 else 0
-        if math.isclose(new, variance, rel_tol=_SETTLED):
-            break
-        variance = new
-    return variance
-
-
-def _tallied_median(values: NDArray[np.float64], tally: NDArray[np.int64]) -> float:
-    """Median of ``values``, ascending, each ``tally`` times."""
-    reached = np.cumsum(tally)
-    low, high = np.searchsorted(reached, [(reached[-1] - 1) // 2, reached[-1] // 2], "right")
-    return float(values[low] + values[high]) / 2
+def _less(sample: NDArray[Any], level: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A sample of a flat less that of its bias; 0, which is no signal, where one has no number."""
+    off = _real(np.subtract(sample, level, dtype=np.float32))
+    finite = np.isfinite(off)
+    return off if finite.all() else np.where(finite, off, np.float32(0))
 
 
 @njit(cache=True, nogil=True)
@@ -203,9 +169,10 @@ def _patches(a: Any, b: Any, ratio: float) -> Any:
     rows, columns = max(1, rows), max(1, columns)
     signals = np.empty(4 * rows * columns)
     variances = np.empty(4 * rows * columns)
-    signal = np.empty(((a.shape[0] + 1) // rows + 2) * ((a.shape[1] + 1) // columns + 2))
-    spread = np.empty_like(signal)
+    size = ((a.shape[0] + 1) // rows + 2) * ((a.shape[1] + 1) // columns + 2)
+    signal, spread = np.empty(size, np.float32), np.empty(size, np.float32)
     used = 0
+    usual = middle = mad = np.float32(0)  # of the patch before, near which the next one's are
     for cell in range(4):
         y0, x0 = cell // 2, cell % 2
         ny, nx = (a.shape[0] - y0 + 1) // 2, (a.shape[1] - x0 + 1) // 2
@@ -214,26 +181,37 @@ def _patches(a: Any, b: Any, ratio: float) -> Any:
             left, right = _part(nx, columns, patch % columns)
             n = 0
             for y in range(y0 + 2 * top, y0 + 2 * bottom, 2):
-                for x in range(x0 + 2 * left, x0 + 2 * right, 2):
-                    signal[n] = (a[y, x] + ratio * b[y, x]) / 2
-                    spread[n] = a[y, x] - ratio * b[y, x]
-                    n += 1
+                n = _pairs(a[y], b[y], ratio, x0 + 2 * left, right - left, signal, spread, n)
             if n == 0:
                 continue
             # Hot and dead pixels have a signal without its photon noise.
-            usual = np.median(signal[:n])
+            usual = np.float32(median(signal[:n], usual, mad))
             alike = 0
             total = 0.0
+            limit = np.float32(_ALIKE) * usual
             for k in range(n):
-                if abs(signal[k] - usual) <= _ALIKE * usual:
+                spread[alike] = spread[k]
+                if abs(signal[k] - usual) <= limit:
                     total += signal[k]
-                    spread[alike] = spread[k]
                     alike += 1
             if alike:
                 signals[used] = total / alike
-                variances[used] = _truncated_variance(spread[:alike])
+                variances[used], middle, mad = truncated_variance(spread[:alike], middle, mad)
                 used += 1
     return signals[:used], variances[:used]
+
+
+@njit(cache=True, nogil=True)
+def _pairs(
+    a: Any, b: Any, ratio: float, first: int, count: int, signal: Any, spread: Any, n: int
+) -> int:
+    """Every second pixel of a row, from ``first`` on, after the n that are there."""
+    factor, half = np.float32(ratio), np.float32(0.5)
+    for k in range(count):
+        one, other = a[first + 2 * k], factor * b[first + 2 * k]
+        signal[n + k] = half * (one + other)
+        spread[n + k] = one - other
+    return n + count
 
 
 @njit(cache=True, nogil=True)
@@ -242,31 +220,6 @@ def _part(count: int, parts: int, which: int) -> tuple[int, int]:
     size, more = count // parts, count % parts
     first = which * size + min(which, more)
     return first, first + size + (1 if which < more else 0)
-
-
-@njit(cache=True, nogil=True)
-def _truncated_variance(values: Any) -> float:
-    """Variance of a Gaussian from the values (n,) within 4σ of the median."""
-    offsets = values - np.median(values)
-    spread = 1.4826 * np.median(np.abs(offsets))
-    if spread == 0:
-        spread = np.std(offsets)
-    variance = spread**2
-    for _ in range(_ROUNDS):
-        limit = _TRUNCATION * math.sqrt(variance)
-        kept, total, squares = 0, 0.0, 0.0
-        for offset in offsets:
-            if abs(offset) <= limit:
-                kept += 1
-                total += offset
-                squares += offset * offset
-        new = 0.0
-        if kept > 1:
-            new = max(squares - total * total / kept, 0.0) / (kept - 1) / _KEPT_VARIANCE
-        if abs(new - variance) <= _SETTLED * max(new, variance):
-            break
-        variance = new
-    return float(variance)
 
 
 def _step(values: NDArray[np.float64]) -> float:

@@ -72,3 +72,14 @@ def test_refusals():
         gain_e_per_adu([], 300.0)
     with pytest.raises(ValueError, match="no signal"):
         gain_e_per_adu([(bias, bias)], 400.0)
+
+
+def test_pixels_without_a_number_do_not_count():
+    rng = np.random.default_rng(11)
+    frames = [rng.normal(300, 5, (200, 300)).astype(np.float32) for _ in range(3)]
+    pair = tuple(frame.astype(np.float32) for frame in flat_pair(rng, 1.7, 30000))
+    for frame in (frames[1], *pair):
+        frame[rng.random(frame.shape) < 0.01] = np.nan
+    assert abs(read_noise_adu(frames)[0] / 5 - 1) < 0.01
+    value, error = gain_e_per_adu([pair], 300.0, 5.0)
+    assert abs(value - 1.7) < 4 * error
