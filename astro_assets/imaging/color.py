@@ -1,7 +1,7 @@
 """Filters into colour: one linear picture, its sky neutral and its white white.
 
 What belongs here: the arithmetic of channels. What does not: which filter goes where (`mixture`),
-what is white (`white_balance`), the tone curve (`stretch`).
+what is white (`white_balance`), what luminance tells (`luminance`), the tone curve (`stretch`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,12 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 
 from astro_assets.errors import Unusable
 from astro_assets.imaging.continuum import Band, line_emission
+from astro_assets.imaging.luminance import lightened
 from astro_assets.imaging.mask import MaskBit
-from astro_assets.imaging.match import nearest_pairs
 from astro_assets.imaging.mixture import Mixture, mixture_of
 from astro_assets.imaging.neutral_sky import sky_levels
 from astro_assets.imaging.psf_match import make_alike, measure_psf
@@ -33,9 +32,10 @@ from astro_assets.imaging.white_balance import (
 CHANNELS = ("R", "G", "B")
 
 _NOT_NATURAL = "narrow bands and grey have no natural colour"
-_MIN_LUMINANCE_STARS = 5
 _ALIKE = 0.04
 """FWHMs of channels that differ by less need no matching"""
+_ENOUGH_STARS = 50
+"""of one channel alone that tell colours: the mean is not searched for fainter ones then"""
 _PROFILE_PX = 1500
 """of the picture's middle tell the stars' profiles"""
 _NOISE_SAMPLES = 200_000
@@ -66,7 +66,8 @@ def compose(
     masks: Mapping[str, NDArray[np.uint8]] | None = None,
     known: KnownColors | None = None,
     why_not: str = "",
-    stars: pd.DataFrame | None = None,
+    stars: Mapping[str, pd.DataFrame] | None = None,
+    into: NDArray[np.float32] | None = None,
 ) -> Composed:
     """One linear colour picture from the stacks of several filters on one grid.
 
@@ -83,7 +84,10 @@ def compose(
     masks : filter name → (ny, nx) uint8 of `MaskBit`, for those that have one
     known : catalogue stars and their colours
     why_not : a clause that says why there are none
-    stars : of one of the channels, as `stars.find_stars` gives them, where they are known
+    stars : filter name → its stars as `stars.find_stars` gives them, for those that are known;
+        too few for red, green and blue, and they are looked for on the mean, which is deeper
+    into : (3, ny, nx) float32 that becomes the picture; red, green and blue may lie there
+        themselves where they are three filters and no line is added
 
     Raises
     ------
@@ -102,7 +106,9 @@ def compose(
     if len(set(mixture.channels)) == 1:
         white = Balance((1.0, 1.0, 1.0), "not balanced", 0, 0.0, (0.0, 0.0), _NOT_NATURAL)
     else:
-        bright = bright_stars(planes, saturated) if stars is None else telling(stars)
+        bright = _most(stars or {}, mixture)
+        if bright is None or len(bright) < _ENOUGH_STARS:
+            bright = bright_stars(planes, saturated)
         colors = star_colors(planes, saturated, bright)
         softened, fwhm_px = _equally_sharp(planes, bright, colors)
         if softened:
@@ -110,11 +116,12 @@ def compose(
         white = balance(
             colors, known if mixture.natural else None, why_not if mixture.natural else _NOT_NATURAL
         )
-    rgb = _stacked(planes, below, white.factors)
+    rgb = _stacked(planes, below, white.factors, into)
     remarks = []
     if mixture.luminance is not None:
         luminance = used[mixture.luminance] - np.float32(levels[mixture.luminance])
-        if not _lightened(rgb, luminance, colors, white):
+        own = (stars or {}).get(mixture.luminance)
+        if not lightened(rgb, luminance, own, colors, white):
             remarks.append("luminance was left out: too few stars tell its brightness")
     if mixture.emission is not None:
         remarks += _reddened(rgb, used, masks or {}, mixture, white)
@@ -135,11 +142,20 @@ def _three(
     return [images[red], mean, images[blue]], list(sky)
 
 
+def _most(stars: Mapping[str, pd.DataFrame], mixture: Mixture) -> pd.DataFrame | None:
+    """Of the channels whose stars are known, those of the one in which most tell colours."""
+    known = [telling(stars[name]) for name in mixture.channels if name in stars]
+    return max(known, key=len, default=None)
+
+
 def _stacked(
-    planes: Sequence[NDArray[np.float32]], levels: Sequence[float], factors: Sequence[float]
+    planes: Sequence[NDArray[np.float32]],
+    levels: Sequence[float],
+    factors: Sequence[float],
+    into: NDArray[np.float32] | None,
 ) -> NDArray[np.float32]:
     """The channels above their skies, each times its factor, (3, ny, nx)."""
-    rgb = np.empty((3, *planes[0].shape), np.float32)
+    rgb = np.empty((3, *planes[0].shape), np.float32) if into is None else into
 
     def rows(first: int, last: int) -> None:
         for top in range(first, last, _STRIP_ROWS):
@@ -187,49 +203,6 @@ def _equally_sharp(
     done = make_alike(planes, profiles, _ALIKE)
     widest_px = max((profile.fwhm_px for profile in profiles if profile is not None), default=0.0)
     return tuple(CHANNELS[index] for index in done), widest_px
-
-
-def _lightened(
-    rgb: NDArray[np.float32], luminance: NDArray[np.float32], stars: StarColors, white: Balance
-) -> bool:
-    """Replace, in place, the brightness of ``rgb`` by the luminance; False without enough stars.
-
-    What the luminance filter sees is a sum of the channels, with weights that the stars tell. The
-    difference between it and that sum, which is sharpness and depth, is added to all channels
-    alike, so that colour differences stay.
-    """
-    if len(stars.x) < _MIN_LUMINANCE_STARS:
-        return False
-    there = star_colors([luminance] * 3, ~np.isfinite(luminance))
-    weights = _luminance_weights(stars, there, white)
-    if weights is None:
-        return False
-    share = np.asarray(weights / weights.sum(), np.float32)
-    own = np.einsum("c,cyx->yx", share, rgb)
-    gained = luminance / np.float32(weights.sum()) - own
-    rgb += gained
-    return True
-
-
-def _luminance_weights(
-    stars: StarColors, there: StarColors, white: Balance
-) -> NDArray[np.float64] | None:
-    """Luminance as a sum of balanced channels: non-negative, each star counting alike."""
-    one, other = nearest_pairs(
-        np.column_stack([stars.x, stars.y]), np.column_stack([there.x, there.y]), within_px=2.0
-    )
-    if len(one) < _MIN_LUMINANCE_STARS:
-        return None
-    balanced = stars.flux_e[:, one] * np.array(white.factors)[:, None]
-    seen = there.flux_e[0, other]
-    # Divided by the flux itself, so that a few bright stars do not decide alone; twice, clipped.
-    table = (balanced / seen).T
-    weights, _ = nnls(table, np.ones(len(one)))
-    off = np.abs(table @ weights - 1)
-    near = off <= max(3 * 1.4826 * float(np.median(off)), 0.02)
-    if np.count_nonzero(near) >= _MIN_LUMINANCE_STARS:
-        weights, _ = nnls(table[near], np.ones(np.count_nonzero(near)))
-    return weights if weights.sum() > 0 else None
 
 
 def _reddened(

@@ -6,13 +6,14 @@ over its pixels (`tone_rows`), the mixture of channels (`color`).
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from astro_assets.imaging.threads import over_rows
-from astro_assets.imaging.tone_rows import EXPONENTS, PER_OCTAVE, show_rows
+from astro_assets.imaging.threads import at_once, over_rows
+from astro_assets.imaging.tone_rows import EXPONENTS, PER_OCTAVE, differences, show_rows
 
 SKY_GREY = 0.12
 """Where the sky's level comes to lie between black and white."""
@@ -23,6 +24,7 @@ _OWN_COLOR_SIGMA = 4.0
 """A pixel this far above the sky shows half of its own colour and half of its surroundings'."""
 _AROUND_PX = 10
 _LEAST_WEIGHT = 0.1
+_APART_PX = 3
 
 
 @dataclass(frozen=True)
@@ -98,19 +100,19 @@ def to_uint8(picture: NDArray[np.uint16]) -> NDArray[np.uint8]:
 
 def _weights(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
     """What each channel counts in the brightness: inverse variances, none below a tenth."""
-    _, ny, nx = rgb.shape
-    rows, columns = np.divmod(
-        np.arange(0, ny * max(nx - 3, 0), max(1, ny * nx // _SAMPLES)), max(nx - 3, 1)
-    )
-    noise = np.zeros(3)
-    for channel, plane in enumerate(rgb):
-        difference = plane[rows, columns + 3] - plane[rows, columns]
-        difference = np.abs(difference[np.isfinite(difference)])
-        noise[channel] = np.median(difference) if difference.size else 0.0
+    noise = np.array(at_once(*(partial(_differences, plane) for plane in rgb)))
     if not (noise > 0).all():
         return np.full(3, 1 / 3, np.float32)
     shares = np.maximum(noise**-2 / (noise**-2).sum(), _LEAST_WEIGHT)
     return np.asarray(shares / shares.sum(), np.float32)
+
+
+def _differences(plane: NDArray[np.float32]) -> float:
+    """The usual difference between pixels three apart, of a sample of them; 0 without any."""
+    ny, nx = plane.shape
+    seen = differences(plane, _APART_PX, max(1, ny * nx // _SAMPLES))
+    seen = seen[np.isfinite(seen)]
+    return float(np.median(seen)) if seen.size else 0.0
 
 
 def _levels(
@@ -123,11 +125,16 @@ def _levels(
     seen = intensity[np.isfinite(intensity)]
     if seen.size == 0:
         return 0.0, 0.5, 1.0, 1.0
-    sky, sigma = _sky(seen[:: max(1, seen.size // _SAMPLES)])
-    # Not the very brightest: one hot pixel must not set the scale.
     few = _FEW // step**2
-    brightest = float(np.partition(seen, -few)[-few]) if seen.size > few else float(seen.max())
+    (sky, sigma), brightest = at_once(
+        partial(_sky, seen[:: max(1, seen.size // _SAMPLES)]), partial(_brightest, seen, few)
+    )
     return sky - _BLACK_SIGMA * sigma, sky, max(brightest, sky + 20 * sigma), sigma
+
+
+def _brightest(values: NDArray[np.float32], few: int) -> float:
+    """Not the very brightest: one hot pixel must not set the scale."""
+    return float(np.partition(values, -few)[-few] if values.size > few else values.max())
 
 
 def _sky(values: NDArray[np.float32]) -> tuple[float, float]:

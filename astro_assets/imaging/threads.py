@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 _WORTH_SHARING = 64
 _here = threading.local()
@@ -32,6 +33,14 @@ def threads() -> int:
 def one_of_many() -> None:
     """From now on what this thread does is not shared: the other threads have their own frames."""
     _here.alone = True
+
+
+def at_once(*works: Callable[[], Any]) -> list[Any]:
+    """What each gives, side by side where this thread may share its work."""
+    if threads() == 1 or getattr(_here, "alone", False):
+        return [work() for work in works]
+    with ThreadPoolExecutor(threads(), thread_name_prefix="part") as pool:
+        return list(pool.map(lambda work: work(), works))
 
 
 def over_rows(work: Callable[[int, int], None], count: int) -> None:

@@ -74,6 +74,18 @@ def show_rows(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def differences(plane: Any, apart: int, every: int) -> Any:
+    """How far pixels of a row that lie ``apart`` differ, of one pair in ``every``: float32."""
+    ny, nx = plane.shape
+    across = max(nx - apart, 0)
+    found = np.empty((ny * across + every - 1) // every, np.float32)
+    for k in range(found.size):
+        y, x = divmod(k * every, across)
+        found[k] = abs(plane[y, x + apart] - plane[y, x])
+    return found
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _faint_colors(
     rgb: Any, weights: Any, sky: float, half: float, reach: int, running: Any, sums: Any
 ) -> None:

@@ -44,14 +44,20 @@ def write_picture(
     gaia : asked for colours where they tell none
     """
     paths = {p.stem: p for p in sorted(folder.glob("*.fits")) if p.stem != "color"}
-    files = {name: stack_planes(paths[name]) for name in mixture_of(paths).filters}
+    mixture = mixture_of(paths)
+    files = {name: stack_planes(paths[name]) for name in mixture.filters}
     headers = {name: fits.getheader(paths[name]) for name in files}
     rows, columns = _covered_by_all(list(files.values()))
     wcs = WCS(next(iter(headers.values())), naxis=2)[rows, columns]
     shape = (rows.stop - rows.start, columns.stop - columns.start)
     known = known_colors(wcs, shape, index_folders, gaia)
+    found = {name: file.stars(rows, columns) for name, file in files.items()}
+    # One array for what is read and what becomes of it, where nothing is read twice.
+    in_place = len(set(mixture.channels) - {""}) == 3 and mixture.emission is None
+    rgb = np.empty((3, *shape), np.float32) if in_place else None
+    places = {} if rgb is None else dict(zip(mixture.channels, rgb, strict=True))
     composed = compose(
-        {name: file.part(IMAGE, rows, columns) for name, file in files.items()},
+        {name: file.part(IMAGE, rows, columns, places.get(name)) for name, file in files.items()},
         {
             name: file.part(MASK, rows, columns)
             for name, file in files.items()
@@ -59,6 +65,8 @@ def write_picture(
         },
         known if isinstance(known, KnownColors) else None,
         known if isinstance(known, str) else "",
+        {name: stars for name, stars in found.items() if stars is not None},
+        rgb,
     )
     used = [headers[name] for name in composed.mixture.filters]
     notes = {

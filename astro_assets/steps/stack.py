@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from astropy.io import fits
+from astropy.table import Table
 from astropy.wcs.utils import proj_plane_pixel_area
 from numpy.typing import NDArray
 
@@ -25,6 +27,7 @@ from astro_assets.steps.gaia import GaiaClient
 from astro_assets.steps.gridding import grid_of
 from astro_assets.steps.inventory import STACK_STATE
 from astro_assets.steps.layers import Light, clearest, filter_of, stack_channels
+from astro_assets.steps.stack_planes import STARS
 from astro_assets.steps.summary import Summary
 from astro_assets.store import ImageFile, Store, write_image, write_json
 
@@ -119,9 +122,9 @@ def _stack_filters(
         reference = members[clearest([light.header for light in members])]
         for channel, stacked in stack_channels(members, reference, grid, folder):
             header = _header(stacked, grid, members, reference, channel)
-            _depth(header, stacked, grid, solving)
+            stars = _depth(header, stacked, grid, solving)
             provenance.stamp(header, "stack", digest)
-            _write(folder / f"{channel}.fits", stacked, header)
+            _write(folder / f"{channel}.fits", stacked, header, stars)
             made[channel] = _Made(header["BKGNOISE"], sum(stacked.rejected), stacked.method)
     return made
 
@@ -152,7 +155,7 @@ def _header(
     return header
 
 
-def _write(path: Path, stacked: Stacked, header: fits.Header) -> None:
+def _write(path: Path, stacked: Stacked, header: fits.Header, stars: pd.DataFrame) -> None:
     write_image(
         path,
         ImageFile(
@@ -160,6 +163,7 @@ def _write(path: Path, stacked: Stacked, header: fits.Header) -> None:
             header=header,
             mask=stacked.mask,
             planes=planes_of(stacked),
+            tables={STARS: Table.from_pandas(stars)},
         ),
     )
 
@@ -175,13 +179,13 @@ def planes_of(stacked: Stacked) -> dict[str, NDArray[np.generic]]:
     }
 
 
-def _depth(header: fits.Header, stacked: Stacked, grid: Grid, solving: Solving) -> None:
-    """Measure the stack's own stars: its seeing, zero point and limiting magnitude."""
+def _depth(header: fits.Header, stacked: Stacked, grid: Grid, solving: Solving) -> pd.DataFrame:
+    """Measure the stack's own stars, for its seeing, zero point and limiting magnitude."""
     image = np.nan_to_num(stacked.image)
     stars = find_stars(image, stacked.mask)
     fwhm_px, elongation = seeing(stars)
     if not np.isfinite(fwhm_px):
-        return
+        return stars
     header["FWHM"] = (fwhm_px, "[px] of unsaturated stars")
     header["ELONG"] = (elongation, "major over minor axis of stars")
     scale_arcsec = float(np.sqrt(proj_plane_pixel_area(grid.wcs)) * 3600)
@@ -194,7 +198,7 @@ def _depth(header: fits.Header, stacked: Stacked, grid: Grid, solving: Solving) 
         solution = refine(stars, grid.wcs, index_stars(files), grid.shape)
     except (NotSolved, NoSolverIndex) as error:
         provenance.note(header, f"no zero point of its own: {error}")
-        return
+        return stars
     measured = zero_point(stars, solution.matches, exposure_s)
     if measured is not None:
         limit = limiting_magnitude(
@@ -202,6 +206,7 @@ def _depth(header: fits.Header, stacked: Stacked, grid: Grid, solving: Solving) 
         )
         header["MAGZP"] = (measured.mag, "[mag] V_T, of 1 e-/s")
         header["MAGLIM"] = (limit, "[mag] V_T, 5 sigma")
+    return stars
 
 
 def noise_e(weight: NDArray[np.float32]) -> float:

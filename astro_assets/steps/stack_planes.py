@@ -1,7 +1,7 @@
 """Planes of stacks as a picture reads them: some rows and columns, straight from the file.
 
-What belongs here: reading image, mask and weight of a stack, without the rest. What does not: what
-is made of them (`colour`).
+What belongs here: reading image, mask, weight and stars of a stack, without the rest. What does
+not: what is made of them (`colour`).
 """
 
 import os
@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from astropy.io import fits
 from numpy.typing import NDArray
 
 from astro_assets.errors import BrokenFile
@@ -18,6 +20,7 @@ from astro_assets.fits_units import units
 from astro_assets.imaging.threads import over_rows
 
 IMAGE, MASK, WEIGHT = "", "MASK", "WEIGHT"
+STARS = "STARS"
 _STORED: Mapping[str, np.dtype[Any]] = {
     IMAGE: np.dtype(">f4"),
     MASK: np.dtype("u1"),
@@ -29,16 +32,46 @@ _ROWS = 60
 
 @dataclass(frozen=True, slots=True)
 class StackPlanes:
-    """A stack's planes, all (ny, nx). ``offsets`` : where in the file each begins"""
+    """A stack's planes, all (ny, nx), and its stars.
+
+    offsets : where in the file each plane begins
+    stars_at : where the unit with the table of its stars begins and ends, where there is one
+    """
 
     path: Path
     shape: tuple[int, int]
     offsets: Mapping[str, int]
+    stars_at: tuple[int, int] | None = None
 
-    def part(self, plane: str, rows: slice, columns: slice) -> NDArray[Any]:
-        """A part of a plane, in the machine's order of bytes; BrokenFile when it is cut off."""
-        part: NDArray[Any] = np.empty(
-            (rows.stop - rows.start, columns.stop - columns.start), _STORED[plane].newbyteorder("=")
+    def stars(self, rows: slice, columns: slice) -> pd.DataFrame | None:
+        """The stars in a part, at their places in it, as `find_stars` gives them; None where
+        nobody looked for them.
+        """
+        if self.stars_at is None:
+            return None
+        begin, end = self.stars_at
+        with self.path.open("rb") as file:
+            file.seek(begin)
+            table = fits.BinTableHDU.fromstring(file.read(end - begin)).data
+        stars = pd.DataFrame(
+            {name: table[name].astype(table[name].dtype.newbyteorder("=")) for name in table.names}
+        )
+        stars["x"] -= columns.start
+        stars["y"] -= rows.start
+        width, height = columns.stop - columns.start, rows.stop - rows.start
+        inside = stars["x"].between(0, width - 1) & stars["y"].between(0, height - 1)
+        return stars[inside].reset_index(drop=True)
+
+    def part(
+        self, plane: str, rows: slice, columns: slice, into: NDArray[Any] | None = None
+    ) -> NDArray[Any]:
+        """A part of a plane, in the machine's order of bytes; BrokenFile when it is cut off.
+
+        into : an array of that size that takes it
+        """
+        shape = rows.stop - rows.start, columns.stop - columns.start
+        part: NDArray[Any] = (
+            np.empty(shape, _STORED[plane].newbyteorder("=")) if into is None else into
         )
 
         def read(first: int, last: int) -> None:
@@ -99,4 +132,6 @@ def stack_planes(path: Path) -> StackPlanes:
         bits = 8 * _STORED[name].itemsize * (1 if _STORED[name].kind == "u" else -1)
         if not unit.is_plain or sides != shape or unit.header["BITPIX"] != bits:
             raise BrokenFile(f"{path} holds {name or 'an image'} of another kind: make it again")
-    return StackPlanes(path, shape, {name: unit.data_at for name, unit in named.items()})
+    offsets = {name: unit.data_at for name, unit in named.items()}
+    tables = [(unit.starts_at, unit.ends_at) for unit in found if unit.name == STARS]
+    return StackPlanes(path, shape, offsets, tables[0] if tables else None)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from astro_assets.data import INDEX_FILES
 from astro_assets.errors import SourceUnreachable
+from astro_assets.fits_units import units
 from astro_assets.imaging.catalogue import unit_vectors
 from astro_assets.imaging.white_balance import KnownColors
 from astro_assets.steps.catalogue import read_index
@@ -110,14 +111,23 @@ def _with_colors(paths: Sequence[Path]) -> list[Path]:
 @lru_cache(maxsize=256)
 def _columns(path: Path) -> tuple[str, str, float, str, str] | None:
     """Names of the blue and red magnitudes as the file spells them, factor, index, catalogue."""
-    with fits.open(path, memmap=True) as hdus:
-        names = {name.upper(): name for hdu in hdus[1:] for name in hdu.columns.names}
+    names = {name.upper(): name for name in _names(path)}
     for blue, red, factor, index, catalogue in _PAIRS:
         at_blue = next((names[name] for name in blue if name in names), None)
         at_red = next((names[name] for name in red if name in names), None)
         if at_blue and at_red:
             return at_blue, at_red, factor, index, catalogue
     return None
+
+
+def _names(path: Path) -> list[str]:
+    """Of all columns of all tables, from the headers alone where the file is not packed."""
+    with path.open("rb", buffering=0) as file:
+        found = units(file) if file.read(6) == b"SIMPLE" else None
+    if found is not None:
+        return [str(name) for unit in found for name in unit.header["TTYPE*"].values()]
+    with fits.open(path, memmap=True) as hdus:
+        return [name for hdu in hdus if hasattr(hdu, "columns") for name in hdu.columns.names]
 
 
 @lru_cache(maxsize=8)

@@ -2,10 +2,12 @@ import numpy as np
 import pytest
 
 from astro_assets.errors import NothingToDo
+from astro_assets.imaging import color
 from astro_assets.imaging.color import compose
 from astro_assets.imaging.filters import channel_of
 from astro_assets.imaging.mask import MaskBit
 from astro_assets.imaging.mixture import mixture_of
+from astro_assets.imaging.stars import find_stars
 from astro_assets_tests.imaging._sky import spread_stars, star_field
 
 SHAPE = (300, 400)
@@ -99,6 +101,38 @@ def test_the_average_star_is_white_and_the_sky_is_neutral(seed: int):
     assert result.balance.factors[2] * 0.35 == pytest.approx(1, abs=0.1)
     for plane, factor in zip(result.rgb, result.balance.factors, strict=True):
         assert abs(np.median(plane)) < 0.2 * 8 * factor
+
+
+def clean(image: np.ndarray) -> np.ndarray:
+    return np.zeros(image.shape, np.uint8)
+
+
+def test_stars_that_are_known_are_not_looked_for_again(monkeypatch: pytest.MonkeyPatch):
+    images, _ = session(1, {"Red": 0.6, "Green": 1.0, "Blue": 0.35})
+    searched = compose(images).balance
+    known = {name: find_stars(image, clean(image)) for name, image in images.items()}
+    monkeypatch.setattr(color, "_ENOUGH_STARS", 20)
+    given = compose(images, stars=known).balance
+    assert given.n_stars >= 20
+    assert given.factors == pytest.approx(searched.factors, rel=0.02)
+    half = {name: table[table["x"] < SHAPE[1] / 2] for name, table in known.items()}
+    assert 20 <= compose(images, stars=half).balance.n_stars < 0.8 * given.n_stars
+
+
+def test_the_mean_is_searched_where_one_channel_knows_few_stars():
+    images, _ = session(1, {"Red": 0.6, "Green": 1.0, "Blue": 0.35})
+    few = {"Green": find_stars(images["Green"], clean(images["Green"])).head(6)}
+    assert compose(images, stars=few).balance == compose(images).balance
+
+
+def test_the_channels_may_lie_where_the_picture_will():
+    images, _ = session(3, {"Red": 0.6, "Green": 1.0, "Blue": 0.35})
+    apart = compose(images).rgb
+    into = np.stack([images[name] for name in ("Red", "Green", "Blue")])
+    names = ("Red", "Green", "Blue")
+    result = compose(dict(zip(names, into, strict=True)), into=into)
+    assert result.rgb is into
+    np.testing.assert_array_equal(into, apart)
 
 
 def test_a_galaxy_does_not_shift_the_sky():
@@ -218,6 +252,15 @@ def test_luminance_gives_depth_and_leaves_colour(seed: int):
         r, g, b = (np.median(plane[inside]) for plane in result.rgb)
         assert (r - b) / g == pytest.approx(1.0, abs=0.08)
         assert r / g == pytest.approx(1.5, rel=0.06)
+
+
+def test_luminance_takes_its_stars_where_they_are_known():
+    images, _ = lrgb(1)
+    luminance = images["Luminance"]
+    found = find_stars(luminance, clean(luminance))
+    given = compose(images, stars={"Luminance": found})
+    np.testing.assert_allclose(given.rgb, compose(images).rgb, atol=0.5, rtol=0.005)
+    assert compose(images, stars={"Luminance": found.head(3)}).remarks
 
 
 def test_luminance_without_stars_is_left_out_and_told():

@@ -1,8 +1,10 @@
 """The colour picture of a folder of stacks: three files, their metadata, and their orientation."""
 
+import gzip
 import struct
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +16,16 @@ from astropy.wcs import WCS
 from PIL import Image
 from pyavm import AVM
 
+from astro_assets.imaging import white_balance
+from astro_assets.imaging.mask import MaskBit
+from astro_assets.imaging.stars import find_stars
+from astro_assets.imaging.white_balance import KnownColors
 from astro_assets.settings import GaiaArchive
 from astro_assets.sim.star_index import write_star_index
 from astro_assets.steps.colour import Picture, write_picture
 from astro_assets.steps.gaia import GaiaClient
-from astro_assets.store import Store, read_image
+from astro_assets.steps.star_colors import known_colors
+from astro_assets.store import Store, read_image, write_image
 from astro_assets_tests.steps.online import Script, served
 from astro_assets_tests.steps.stacked import (
     SHAPE,
@@ -58,6 +65,39 @@ def test_white_is_that_of_the_catalogues_stars(folder: Path, picture: Picture):
         assert header[f"WB_{channel}"] == pytest.approx(factor, rel=0.02)
     assert "B-V of Tycho-2" in str(picture.figures["colour_white"])
     assert str(picture.figures["colour_mixture"]).startswith("RGB: R, G and B")
+
+
+def test_white_is_the_same_by_the_stars_that_the_stacks_tell(
+    folder: Path, picture: Picture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for name in RESPONSE:
+        file = read_image(folder / f"{name}.fits")
+        file.image[:30], file.planes["WEIGHT"][:30] = np.nan, 0
+        assert file.mask is not None
+        file.mask[:30] |= np.uint8(MaskBit.NO_DATA)
+        tables = {"STARS": Table.from_pandas(find_stars(np.nan_to_num(file.image), file.mask))}
+        write_image(tmp_path / f"{name}.fits", replace(file, tables=tables))
+    index = write_star_index(tmp_path / "sky", seed=1)
+    monkeypatch.setattr(white_balance, "find_stars", None)
+    write_picture(tmp_path, TITLE, [index.parent])
+    told, searched = (fits.getheader(place / "color.fits") for place in (tmp_path, folder))
+    assert told["NAXIS2"] < searched["NAXIS2"]
+    assert told["AAWHITEN"] > 0.8 * searched["AAWHITEN"]
+    for channel, factor in FACTORS.items():
+        assert told[f"WB_{channel}"] == pytest.approx(factor, rel=0.02)
+
+
+def test_an_index_file_that_is_packed_tells_its_columns_too(folder: Path, tmp_path: Path):
+    plain = write_star_index(folder / "sky", seed=1)
+    packed = tmp_path / plain.name
+    packed.write_bytes(gzip.compress(plain.read_bytes(), 1))
+    header = fits.getheader(folder / "Green.fits")
+    expected, found = (
+        known_colors(WCS(header, naxis=2), SHAPE, [path.parent]) for path in (plain, packed)
+    )
+    assert isinstance(expected, KnownColors)
+    assert isinstance(found, KnownColors)
+    np.testing.assert_array_equal(found.color_mag, expected.color_mag)
 
 
 def test_without_colours_of_stars_the_header_says_so(tmp_path: Path):

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import sep
 from astropy.io import fits
+from astropy.table import Table
 from astropy.wcs import WCS
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from astro_assets.errors import BrokenFile, FramesApart
 from astro_assets.imaging.bayer import channel_mask, flip_pattern
@@ -83,6 +85,16 @@ def test_a_stack_tells_weight_count_exposure_and_rejections(tmp_path: Path):
     np.testing.assert_allclose(file.planes["EXPOSURE"], 60 * file.planes["COUNT"])
     assert file.planes["COUNT"].max() == 5
     assert file.planes["REJ_HIGH"].sum() < 0.01 * file.image.size
+
+
+def test_a_stack_tells_its_stars(tmp_path: Path):
+    sky = plain_session(tmp_path)
+    _, folder = made(tmp_path)
+    stars = Table.read(folder / "G.fits", "STARS").to_pandas()
+    x, y = WCS(fits.getheader(folder / "G.fits")).all_world2pix(sky, 0).T
+    far_px, _ = cKDTree(stars[["x", "y"]].to_numpy()).query(np.c_[x, y])
+    assert np.mean(far_px < 0.3) > 0.9
+    assert np.median(stars["flux_e"]) == pytest.approx(FLUX_E, rel=0.03)
 
 
 @pytest.mark.parametrize("n", [1, 2])

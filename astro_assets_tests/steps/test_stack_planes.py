@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.table import Table
 
 from astro_assets.errors import BrokenFile
 from astro_assets.imaging.coverage import well_covered
-from astro_assets.steps.stack_planes import IMAGE, MASK, WEIGHT, stack_planes
+from astro_assets.steps.stack_planes import IMAGE, MASK, STARS, WEIGHT, stack_planes
+from astro_assets.store import ImageFile, read_image, write_image
 from astro_assets_tests.steps.stacked import SHAPE, write_stack
 
 
@@ -41,6 +43,22 @@ def test_means_are_those_of_squares(path: Path, side: int) -> None:
     np.testing.assert_allclose(
         stack_planes(path).means(WEIGHT, side), squares.mean(axis=(1, 3)), rtol=1e-5
     )
+
+
+def test_stars_lie_where_the_part_has_them(path: Path, tmp_path: Path) -> None:
+    whole = stack_planes(path)
+    assert whole.stars(np.s_[0:420], np.s_[0:520]) is None
+    file = read_image(path)
+    table = Table({"x": [9.0, 100.5, 519.0], "y": [8.0, 60.25, 419.0], "saturated": [0, 1, 0]})
+    table["saturated"] = table["saturated"].astype(bool)
+    told = tmp_path / "Red.fits"
+    write_image(told, ImageFile(file.image, file.header, file.mask, file.planes, {STARS: table}))
+    stars = stack_planes(told).stars(np.s_[10:420], np.s_[30:510])
+    assert stars is not None
+    assert stars[["x", "y"]].to_numpy().tolist() == [[70.5, 50.25]]
+    assert stars["saturated"].tolist() == [True]
+    assert stars["saturated"].dtype == bool
+    assert stars["x"].to_numpy().dtype.isnative
 
 
 def test_means_tell_what_is_well_covered_as_every_pixel_does() -> None:
