@@ -9,7 +9,7 @@ to the next, which neither glow nor the shadow of dust does. Where a stretch beg
 then found to the pixel.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -79,14 +79,14 @@ def _columns(
     ny, nx = sigmas.shape
     sums = np.empty((-(-ny // _HALF), nx), np.float32)
     over_rows(partial(_sums_down, sigmas, without, sums), len(sums))
-    stretches = list(_that_are_off(sums, ny))
+    stretches = _that_are_off(sums, ny)
+    if not len(stretches.ends):
+        return np.zeros((ny, nx), np.bool_)
+    # From here on along columns, which are to lie side by side in memory.
     found = np.zeros((nx, ny), np.bool_)
-    if stretches:  # from here on along columns, which are to lie side by side in memory
-        along = _turned(sigmas)
-        _mark_all(
-            stretches, along, _turned(without), along if shares is None else _turned(shares),
-            least_step, found,
-        )  # fmt: skip
+    along = _turned(sigmas)
+    share = along if shares is None else _turned(shares)
+    mark_groups(*stretches, along, _turned(without), share, least_step, found)
     return _turned(found)
 
 
@@ -102,12 +102,13 @@ def _rows(
     over_rows(partial(_sums_across, sigmas, without, sums), ny)
     found = np.zeros((ny, nx), np.bool_)
     stretches = _that_are_off(sums, nx)
-    _mark_all(stretches, sigmas, without, sigmas if shares is None else shares, least_step, found)
+    share = sigmas if shares is None else shares
+    mark_groups(*stretches, sigmas, without, share, least_step, found)
     return found
 
 
 class _Stretches(NamedTuple):
-    """Stretches of one length over which some line is off, as `bad_groups.mark_groups` has them."""
+    """Stretches over which some line is off, as `bad_groups.mark_groups` has them."""
 
     ends: NDArray[np.int_]
     means: NDArray[np.float32]
@@ -115,46 +116,45 @@ class _Stretches(NamedTuple):
     limit: NDArray[np.float32]
 
 
-def _that_are_off(sums: NDArray[np.float32], length: int) -> Iterator[_Stretches]:
-    """Among overlapping stretches of each length, from the sums over halves of the shortest."""
+def _that_are_off(sums: NDArray[np.float32], length: int) -> _Stretches:
+    """Among overlapping stretches of all lengths, from the sums over halves of the shortest.
+
+    All lengths at once: the medians of many lines cost little more than those of a few.
+    """
+    lengths = list(_of_all_lengths(sums, length))
+    ends = np.concatenate([ends for ends, _ in lengths])
+    # All of one noise, whatever their length.
+    means = np.concatenate([sums for _, sums in lengths])
+    means /= np.sqrt(np.diff(ends)).astype(np.float32)
+    ground = running_medians(means, _AROUND, _EVERY)
+    off = np.abs(means - ground)
+    parts = np.split(off, np.cumsum([len(sums) for _, sums in lengths])[:-1])
+    usual = np.concatenate(
+        [np.full((len(part), 1), 1.4826 * middle(part.ravel()), np.float32) for part in parts]
+    )
+    sigma = np.float32(_SIGMA)
+    which = np.flatnonzero((off > sigma * usual).any(axis=1))
+    near = np.float32(1.4826) * running_medians(off[which], _AROUND, _EVERY)
+    limit = sigma * np.maximum(near, usual[which])
+    found = (off[which] > limit).any(axis=1)
+    which = which[found]
+    return _Stretches(ends[which], means[which], ground[which], limit[found])
+
+
+def _of_all_lengths(
+    sums: NDArray[np.float32], length: int
+) -> Iterator[tuple[NDArray[np.int_], NDArray[np.float32]]]:
+    """Of each length: the first place of each stretch and one past its last, (n, 2); its sums."""
     half = _HALF
     while len(sums) > 1:
         edges = np.append(np.arange(0, length, half), length)
         if 2 * half < length:
-            ends = np.stack([edges[:-2], edges[2:]], axis=1)
-            yield from _judged(sums[:-1] + sums[1:], ends)
+            yield np.stack([edges[:-2], edges[2:]], axis=1), sums[:-1] + sums[1:]
         if len(sums) % 2:
             sums = np.append(sums, np.zeros_like(sums[:1]), axis=0)
         sums = sums[::2] + sums[1::2]
         half *= 2
-    yield from _judged(sums, np.array([[0, length]]))
-
-
-def _judged(sums: NDArray[np.float32], ends: NDArray[np.int_]) -> Iterator[_Stretches]:
-    """Those that are off; ``ends`` (n, 2): the first place of each, and one past its last."""
-    lengths = np.diff(ends)
-    # All of one noise, whatever their length.
-    means = np.asarray(sums / np.sqrt(lengths), np.float32)
-    ground = running_medians(means, _AROUND, _EVERY)
-    off = np.abs(means - ground)
-    near = np.float32(1.4826) * running_medians(off, _AROUND, _EVERY)
-    usual = np.float32(1.4826 * middle(off.ravel()))
-    limit = np.float32(_SIGMA) * np.maximum(near, usual)
-    which = np.flatnonzero((off > limit).any(axis=1))
-    if len(which):
-        yield _Stretches(ends[which], means[which], ground[which], limit[which])
-
-
-def _mark_all(
-    stretches: Iterable[_Stretches],
-    sigmas: NDArray[np.float32],
-    without: NDArray[np.bool_],
-    shares: NDArray[np.float32],
-    least_step: float,
-    found: NDArray[np.bool_],
-) -> None:
-    for some in stretches:
-        mark_groups(*some, sigmas, without, shares, least_step, found)
+    yield np.array([[0, length]]), sums
 
 
 def _turned(image: NDArray[Any]) -> NDArray[Any]:

@@ -128,7 +128,7 @@ def sigma_clipped_mean(
     job = _Job(
         frames=frames,
         plain=weights is None and not corrected,
-        kind=_kind(frames),
+        kind=kind_of(frames),
         weights=_weights(weights, len(frames)),
         correction=correction or _no_correction(len(frames)),
         # What is corrected has fractions.
@@ -171,12 +171,24 @@ def _shape(rows: Rows) -> tuple[int, int]:
     return rows.shape[0], rows.shape[1]
 
 
-def _kind(frames: Sequence[Rows]) -> str:
-    """Words, counts, or values."""
+def kind_of(frames: Sequence[Rows]) -> str:
+    """What `read_rows` gets of the frames: words, counts, or values."""
     if all(isinstance(frame, WordRows) for frame in frames):
         return "words"
     kinds = {np.asarray(frame[0:1]).dtype.newbyteorder("=") for frame in frames}
     return "counts" if kinds == {np.dtype(np.uint16)} else "values"
+
+
+def read_rows(frames: Sequence[Rows], rows: slice, words: bool, into: NDArray[Any]) -> None:
+    """Fill (n, rows, nx), of all frames; float32 unless all are of 16 bits.
+
+    words : as they are in the files, which all frames then can give
+    """
+    for index, frame in enumerate(frames):
+        if words and isinstance(frame, WordRows):
+            frame.read_words(rows, into[index])
+        else:
+            into[index] = frame[rows]
 
 
 def _step(frame: Rows) -> float:
@@ -207,11 +219,7 @@ def _run(job: _Job, out: Combined) -> int:
             local.values = np.empty(n * height * nx, dtype)
         lines = rows.stop - y0
         values = local.values[: n * lines * nx].reshape(n, lines, nx)
-        for index, frame in enumerate(job.frames):
-            if words and isinstance(frame, WordRows):
-                frame.read_words(rows, values[index])
-            else:
-                values[index] = frame[rows]
+        read_rows(job.frames, rows, words, values)
         image, count = out.image[rows], out.count[rows]
         if job.plain and dtype == np.uint16:
             return int(

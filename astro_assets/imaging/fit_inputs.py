@@ -96,7 +96,7 @@ def of_each(indices: Sequence[int], found: Callable[[int], _Found]) -> dict[int,
 
 
 def _level_and_noise(frame: Rows) -> tuple[float, float]:
-    sample = _sample(frame)
+    sample = sampled(frame)
     level = _median(sample)
     return level, 1.4826 * _median(np.abs(sample - level))
 
@@ -117,25 +117,45 @@ def typical(levels: Iterable[float]) -> float:
     return median_low(finite) if finite else math.nan
 
 
-def _sample(frame: Rows) -> NDArray[np.float32]:
-    """Pairs of rows from all over the frame."""
+def sampled(frame: Rows) -> NDArray[np.float32]:
+    """(n, nx) float32: pairs of rows from all over the frame."""
     ny = frame.shape[0]
     starts = np.unique(np.linspace(0, max(ny - 2, 0), min(_BANDS, max(ny // 2, 1))).astype(int))
     return np.concatenate([np.asarray(frame[y : y + 2], np.float32) for y in starts // 2 * 2])
 
 
-def levels_of(frame: Rows, bayer: bool) -> NDArray[np.float64]:
-    """Median level of each pixel of a 2 × 2 cell; one level for all unless ``bayer``."""
-    sample = _sample(frame)
+def flat_judged(
+    frame: Rows,
+    bias: NDArray[np.float32] | None,
+    dark: NDArray[np.float32] | None,
+    bayer: bool,
+    saturation_adu: float | None,
+) -> tuple[NDArray[np.float64], str]:
+    """Median level of each pixel of a 2 × 2 cell, above bias and dark, one for all unless
+    ``bayer``; and why the flat is of no use on its own, empty where it is.
+
+    bias, dark : what is taken off, `sampled`
+    """
+    raw = sampled(frame)
+    above = raw.copy()
+    for off in (bias, dark):
+        if off is not None:
+            above -= off
+    levels = _levels(above, bayer)
+    return levels, _refusal(raw, levels, saturation_adu)
+
+
+def _levels(sample: NDArray[np.float32], bayer: bool) -> NDArray[np.float64]:
     if not bayer:
         return np.full((2, 2), _median(sample))
     return np.array([[_median(sample[y::2, x::2]) for x in (0, 1)] for y in (0, 1)])
 
 
-def flat_refusal(raw: Rows, levels: NDArray[np.float64], saturation_adu: float | None) -> str:
-    """Why a flat is of no use on its own, by its pixels and its levels; empty where it is."""
+def _refusal(
+    raw: NDArray[np.float32], levels: NDArray[np.float64], saturation_adu: float | None
+) -> str:
     if saturation_adu is not None:
-        fraction = float(np.mean(_sample(raw) >= saturation_adu))
+        fraction = float(np.mean(raw >= saturation_adu))
         if fraction > _SATURATED_FRACTION:
             return f"{100 * fraction:.0f} % of its pixels are saturated"
     if not levels.min() > 0:

@@ -19,11 +19,11 @@ from astro_assets.imaging.combine import Correction, Rows, sigma_clipped_mean
 from astro_assets.imaging.fit_inputs import (
     far_off,
     fit_levels,
-    flat_refusal,
-    levels_of,
+    flat_judged,
     of_each,
     one_size,
     same_size,
+    sampled,
     typical,
 )
 from astro_assets.imaging.noise import read_noise_adu
@@ -131,9 +131,15 @@ def master_flat(
     same_size("bias", bias, frames[sized[0]])
     same_size("dark", dark, frames[sized[0]])
     factors = _dark_factors(len(frames), dark_exposure_s, exposures_s)
-    corrected = {i: _Corrected(frames[i], bias, dark, factors[i]) for i in sized}
-    levels = of_each(sized, lambda i: levels_of(corrected[i], bayer))
-    refusals = of_each(sized, lambda i: flat_refusal(frames[i], levels[i], saturation_adu))
+    bias_there, dark_there = (None if m is None else sampled(m) for m in (bias, dark))
+
+    def judged(i: int) -> tuple[NDArray[np.float64], str]:
+        off = None if dark_there is None else dark_there * np.float32(factors[i])
+        return flat_judged(frames[i], bias_there, off, bayer, saturation_adu)
+
+    found = of_each(sized, judged)
+    levels = {i: level for i, (level, _) in found.items()}
+    refusals = {i: refusal for i, (_, refusal) in found.items()}
     usual = typical(float(levels[i].mean()) for i in sized if not refusals[i])
     for i in sized:
         refusals[i] = refusals[i] or far_off(float(levels[i].mean()), usual)
@@ -154,28 +160,6 @@ def master_flat(
     )
     _normalise(combined.image, bayer)
     return Master(combined.image, combined.count, None, None, len(fit), sorted(rejected))
-
-
-@dataclass(frozen=True, slots=True)
-class _Corrected:
-    """A flat's rows less bias and dark."""
-
-    raw: Rows
-    bias: Rows | None
-    dark: Rows | None
-    dark_factor: float
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.raw.shape
-
-    def __getitem__(self, rows: slice, /) -> NDArray[np.float32]:
-        image = np.array(self.raw[rows], dtype=np.float32)
-        if self.bias is not None:
-            image -= _float32(self.bias[rows])
-        if self.dark is not None:
-            image -= _float32(self.dark[rows]) * np.float32(self.dark_factor)
-        return image
 
 
 def _float32(rows: Any) -> NDArray[np.float32]:

@@ -13,12 +13,13 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from astro_assets.imaging.combine import Rows
+from astro_assets.imaging.combine import Rows, kind_of, read_rows
 from astro_assets.imaging.differences import median_of_difference
 from astro_assets.imaging.threads import over_rows, threads
 
-_STRIP = 64
-"""Rows that are gone through at a time."""
+_STRIP_BYTES = 4_000_000
+_BLOCK = 512
+"""Pixels that are gone through at a time."""
 _BANDS, _BAND = 32, 16
 """Bands, and rows of each, that tell how much a frame as a whole differs from the first."""
 
@@ -34,20 +35,22 @@ def scatter(frames: Sequence[Rows]) -> NDArray[np.float32]:
     frames : three or more, (ny, nx) each
     """
     ny, nx = frames[0].shape
-    changes = _changes_of_level(frames)
+    changes = np.array([0.0, *_changes_of_level(frames)], np.float32)
     out = np.empty((ny, nx), np.float32)
+    kind = kind_of(frames)
+    words, dtype = kind == "words", np.dtype(np.float32 if kind == "values" else np.uint16)
+    height = max(1, _STRIP_BYTES // (len(frames) * max(nx, 1) * dtype.itemsize))
 
     def strips(first: int, last: int) -> None:
-        for top in range(first * _STRIP, min(last * _STRIP, ny), _STRIP):
-            rows = slice(top, min(top + _STRIP, ny))
-            begin, second = (np.asarray(frame[rows], np.float32) for frame in frames[:2])
-            lowest, highest, total, squares = (np.empty_like(begin) for _ in range(4))
-            _begin(begin, second, changes[0], lowest, highest, total, squares)
-            for frame, change in zip(frames[2:], changes[1:], strict=True):
-                _add(np.asarray(frame[rows]), lowest, change, highest, total, squares)
-            _spread(highest, total, squares, len(frames), out[rows])
+        values = np.empty(len(frames) * height * nx, dtype)
+        for top in range(first, last, height):
+            rows = slice(top, min(top + height, last))
+            lines = rows.stop - top
+            strip = values[: len(frames) * lines * nx].reshape(len(frames), lines, nx)
+            read_rows(frames, rows, words, strip)
+            _scatter(strip, words, changes, out[rows])
 
-    over_rows(strips, -(-ny // _STRIP))
+    over_rows(strips, ny)
     return out
 
 
@@ -70,40 +73,66 @@ def _changes_of_level(frames: Sequence[Rows]) -> list[float]:
 
 
 @njit(cache=True, nogil=True)
-def _begin(
-    first: Any, second: Any, change: float, lowest: Any, highest: Any, total: Any, squares: Any
-) -> None:
-    """The lower one of two values is what all are taken from, so that no ray is."""
-    shift = np.float32(change)
-    for y in range(first.shape[0]):
-        for x in range(first.shape[1]):
-            a, b = first[y, x], second[y, x] - shift
-            lowest[y, x] = min(a, b)
-            highest[y, x] = abs(a - b)
-            total[y, x] = squares[y, x] = 0
+def _scatter(values: Any, words: bool, changes: Any, out: Any) -> None:
+    """Of (n, rows, nx) into (rows, nx)."""
+    n, ny, nx = values.shape
+    lowest, highest, total, squares, off = (
+        np.empty(_BLOCK, np.float32), np.empty(_BLOCK, np.float32), np.empty(_BLOCK, np.float32),
+        np.empty(_BLOCK, np.float32), np.empty(_BLOCK, np.float32),
+    )  # fmt: skip
+    for y in range(ny):
+        for x0 in range(0, nx, _BLOCK):
+            width = min(_BLOCK, nx - x0)
+            _take(values[0, y, x0 : x0 + width], words, changes[0], lowest)
+            _take(values[1, y, x0 : x0 + width], words, changes[1], off)
+            _begin(width, off, lowest, highest, total, squares)
+            for i in range(2, n):
+                _take(values[i, y, x0 : x0 + width], words, changes[i], off)
+                _add(width, off, lowest, highest, total, squares)
+            _spread(highest, total, squares, n, out[y, x0 : x0 + width])
 
 
 @njit(cache=True, nogil=True)
-def _add(frame: Any, lowest: Any, change: float, highest: Any, total: Any, squares: Any) -> None:
+def _take(row: Any, words: bool, change: Any, out: Any) -> None:
+    """Pixels of a row, at the level of the first frame."""
+    if words:
+        for j in range(len(row)):
+            word = np.uint16(row[j])
+            out[j] = np.float32(np.uint16(((word >> 8) | (word << 8)) ^ 0x8000)) - change
+    else:
+        for j in range(len(row)):
+            out[j] = np.float32(row[j]) - change
+
+
+@njit(cache=True, nogil=True)
+def _begin(width: int, second: Any, lowest: Any, highest: Any, total: Any, squares: Any) -> None:
+    """The lower one of two values is what all are taken from, so that no ray is."""
+    for j in range(width):
+        first = lowest[j]
+        lowest[j] = min(first, second[j])
+        highest[j] = abs(first - second[j])
+        total[j] = squares[j] = 0
+
+
+@njit(cache=True, nogil=True)
+def _add(width: int, values: Any, lowest: Any, highest: Any, total: Any, squares: Any) -> None:
     """The higher one of a value and the highest so far stays out of the sums: single precision is
     then enough. What is no number stays in the one or the other.
     """
-    shift = np.float32(change)
-    for y in range(frame.shape[0]):
-        for x in range(frame.shape[1]):
-            off = np.float32(frame[y, x]) - lowest[y, x] - shift
-            top = highest[y, x]
-            lower = min(top, off)
-            highest[y, x] = max(off, top)
-            total[y, x] += lower
-            squares[y, x] += lower * lower
+    for j in range(width):
+        off = values[j] - lowest[j]
+        top = highest[j]
+        lower = min(top, off)
+        highest[j] = max(off, top)
+        total[j] += lower
+        squares[j] += lower * lower
 
 
 @njit(cache=True, nogil=True)
 def _spread(highest: Any, total: Any, squares: Any, n: int, out: Any) -> None:
-    kept = n - 1
-    for y in range(out.shape[0]):
-        for x in range(out.shape[1]):
-            variance = (squares[y, x] - total[y, x] * total[y, x] / kept) / (kept - 1)
-            finite = variance == variance and abs(highest[y, x]) < np.inf
-            out[y, x] = np.sqrt(max(variance, 0)) if finite else np.nan
+    share, further = np.float32(1 / (n - 1)), np.float32(1 / (n - 2))
+    none = np.float32(0)
+    for j in range(len(out)):
+        variance = (squares[j] - total[j] * total[j] * share) * further
+        number = abs(highest[j]) < np.inf
+        out[j] = np.sqrt(max(variance, none)) if number & (variance == variance) else np.nan
