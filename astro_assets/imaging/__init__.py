@@ -7,3 +7,7 @@ No files and no orchestrator here. Conventions, for every module:
 - pixel coordinates are 0-based, x along the second axis, (0, 0) is the first pixel's centre;
 - functions return new arrays and never change their arguments.
 """
+
+from astro_assets.imaging.memory import keep_freed_planes
+
+keep_freed_planes()
