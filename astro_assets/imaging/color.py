@@ -35,7 +35,7 @@ _NOT_NATURAL = "narrow bands and grey have no natural colour"
 _ALIKE = 0.04
 """FWHMs of channels that differ by less need no matching"""
 _ENOUGH_STARS = 50
-"""of one channel alone that tell colours: the mean is not searched for fainter ones then"""
+"""of green alone that tell colours: the mean is not searched for fainter ones then"""
 _PROFILE_PX = 1500
 """of the picture's middle tell the stars' profiles"""
 _NOISE_SAMPLES = 200_000
@@ -85,7 +85,7 @@ def compose(
     known : catalogue stars and their colours
     why_not : a clause that says why there are none
     stars : filter name → its stars as `stars.find_stars` gives them, for those that are known;
-        too few for red, green and blue, and they are looked for on the mean, which is deeper
+        with few or none for green they are looked for on the channels' mean, which is deeper
     into : (3, ny, nx) float32 that becomes the picture; red, green and blue may lie there
         themselves where they are three filters and no line is added
 
@@ -106,7 +106,9 @@ def compose(
     if len(set(mixture.channels)) == 1:
         white = Balance((1.0, 1.0, 1.0), "not balanced", 0, 0.0, (0.0, 0.0), _NOT_NATURAL)
     else:
-        bright = _most(stars or {}, mixture)
+        # Green's: a choice by red or by blue would favour red or blue stars.
+        own = (stars or {}).get(mixture.channels[1])
+        bright = None if own is None else telling(own)
         if bright is None or len(bright) < _ENOUGH_STARS:
             bright = bright_stars(planes, saturated)
         colors = star_colors(planes, saturated, bright)
@@ -140,12 +142,6 @@ def _three(
     mean = (images[red] + images[blue]) * np.float32(0.5)
     sky = levels[red], (levels[red] + levels[blue]) / 2, levels[blue]
     return [images[red], mean, images[blue]], list(sky)
-
-
-def _most(stars: Mapping[str, pd.DataFrame], mixture: Mixture) -> pd.DataFrame | None:
-    """Of the channels whose stars are known, those of the one in which most tell colours."""
-    known = [telling(stars[name]) for name in mixture.channels if name in stars]
-    return max(known, key=len, default=None)
 
 
 def _stacked(

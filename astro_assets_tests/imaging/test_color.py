@@ -122,7 +122,15 @@ def test_stars_that_are_known_are_not_looked_for_again(monkeypatch: pytest.Monke
 def test_the_mean_is_searched_where_one_channel_knows_few_stars():
     images, _ = session(1, {"Red": 0.6, "Green": 1.0, "Blue": 0.35})
     few = {"Green": find_stars(images["Green"], clean(images["Green"])).head(6)}
-    assert compose(images, stars=few).balance == compose(images).balance
+    searched = compose(images).balance
+    assert compose(images, stars=few).balance == searched
+
+
+def test_stars_chosen_by_red_or_blue_do_not_tell_what_is_average(monkeypatch: pytest.MonkeyPatch):
+    images, _ = session(2, {"Red": 0.6, "Green": 1.0, "Blue": 0.35})
+    monkeypatch.setattr(color, "_ENOUGH_STARS", 1)
+    known = {name: find_stars(images[name], clean(images[name])) for name in ("Red", "Blue")}
+    assert compose(images, stars=known).balance == compose(images).balance
 
 
 def test_the_channels_may_lie_where_the_picture_will():
