@@ -74,25 +74,6 @@ def surroundings(image: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.f
     return _spread_out(level, ny, nx), np.maximum(_spread_out(spread, ny, nx), spread.min())
 
 
-def noise_around(image: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Level and spread as in `surroundings`, the spread no less than whole numbers allow.
-
-    Most pixels of a single dark of a quiet camera have the same count; their MAD is 0.
-    """
-    level, spread = surroundings(image)
-    if (spread > 0).all():
-        return level, spread
-    off = np.asarray(image, np.float32) - level
-    low, high = np.nanpercentile(off, (2.3, 97.7))
-    return level, np.where(spread > 0, spread, np.float32(high - low) / 4)
-
-
-def noise_between(image: NDArray[Any]) -> NDArray[np.float32]:
-    """Spread from pixel to pixel, so that the edge of a dust shadow does not count."""
-    _, difference = surroundings(np.diff(image, axis=1, append=image[:, -2:-1]))
-    return np.asarray(difference / np.float32(np.sqrt(2)), np.float32)
-
-
 def without_vignetting(flat: NDArray[np.float32]) -> NDArray[np.float32]:
     """(ny, nx) float32: a flat over a smooth surface, so that no slope is left at its borders.
 
