@@ -2,25 +2,29 @@
 
 What belongs here: an HDU's bytes and its checksums (FITS standard 4.0, 4.4.2.7 and appendix J).
 What does not: which HDUs a product has, and that it is written whole (`store`). astropy makes every
-header; it also makes the bytes of what is neither float32 nor uint8.
+header; it also makes the bytes of what is none of float32, uint8 and uint16.
 """
 
 import io
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from astropy.io import fits
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from numpy.typing import NDArray
 
 _BLOCK = 2880
 _PART = 1 << 18
 """values that are turned round at a time: they stay in the cache"""
+_SIGN = np.uint16(0x8000)
+"""Numbers without a sign are stored less this (BZERO): its bit is turned over."""
 _LETTERS = 16
 _NO_LETTERS = b":;<=>?@[\\]^_`"
 """between figures, capitals and small letters"""
+_DIRECT = (np.float32, np.uint8, np.uint16)
+
+_Pixels = NDArray[np.float32] | NDArray[np.uint8] | NDArray[np.uint16]
 
 
 def write_hdu(file: BinaryIO, hdu: Any) -> None:
@@ -33,7 +37,7 @@ def write_hdu(file: BinaryIO, hdu: Any) -> None:
     OSError : it cannot be written
     """
     data = hdu.data if isinstance(hdu, fits.PrimaryHDU | fits.ImageHDU) else None
-    if not isinstance(data, np.ndarray) or data.dtype not in (np.float32, np.uint8):
+    if not isinstance(data, np.ndarray) or data.dtype not in _DIRECT:
         file.write(_by_astropy(hdu))
         return
     hdu.verify("fix")
@@ -64,14 +68,19 @@ def head(header: fits.Header, data_sum: int) -> bytes:
     return bytes(header.tostring(), "ascii")
 
 
-def _data_sum(pixels: "NDArray[np.float32] | NDArray[np.uint8]") -> int:
+def _data_sum(pixels: _Pixels) -> int:
     """Ones'-complement sum of the 32-bit words that the data will be in the file."""
+    if pixels.dtype == np.uint16:
+        return _folded(sum(_sum_of_bytes(part.view(np.uint8)) for part in _stored_parts(pixels)))
     if pixels.dtype == np.float32:  # a word of the file is the number's bits, whatever the machine
         return _folded(int(pixels.view(np.uint32).sum(dtype=np.uint64)))
-    whole = pixels.size // 4 * 4
-    rest = pixels[whole:].tobytes().ljust(4, b"\0")
-    words = int(pixels[:whole].view(">u4").sum(dtype=np.uint64))
-    return _folded(words + int.from_bytes(rest, "big"))
+    return _folded(_sum_of_bytes(pixels.view(np.uint8)))
+
+
+def _sum_of_bytes(values: NDArray[np.uint8]) -> int:
+    whole = values.size // 4 * 4
+    rest = values[whole:].tobytes().ljust(4, b"\0")
+    return int(values[:whole].view(">u4").sum(dtype=np.uint64)) + int.from_bytes(rest, "big")
 
 
 def _folded(total: int) -> int:
@@ -97,12 +106,19 @@ def _encoded(value: int) -> str:
     return (letters[-1:] + letters[:-1]).decode("ascii")
 
 
-def _write_big_endian(file: BinaryIO, pixels: "NDArray[np.float32] | NDArray[np.uint8]") -> None:
+def _write_big_endian(file: BinaryIO, pixels: _Pixels) -> None:
     if pixels.dtype == np.uint8:
         file.write(pixels.data)
         return
-    turned = np.empty(min(_PART, pixels.size), ">f4")
+    file.writelines(part.view(np.uint8).data for part in _stored_parts(pixels))
+
+
+def _stored_parts(pixels: _Pixels) -> Iterator[NDArray[Any]]:
+    """The values as they are stored, some at a time; each part holds until the next one."""
+    stored = np.empty(min(_PART, pixels.size), pixels.dtype.newbyteorder(">"))
     for start in range(0, pixels.size, _PART):
-        part = pixels[start : start + _PART]
-        turned[: part.size] = part
-        file.write(turned[: part.size].view(np.uint8).data)
+        part: NDArray[Any] = pixels[start : start + _PART]
+        if pixels.dtype == np.uint16:
+            part = part ^ _SIGN
+        stored[: part.size] = part
+        yield stored[: part.size]

@@ -73,6 +73,17 @@ def test_checksums_hold_whatever_the_bits():
             assert opened[0].verify_datasum() == 1
 
 
+def test_numbers_without_a_sign_keep_their_whole_range():
+    counts = np.arange(65536, dtype=np.uint16).reshape(256, 256)[:, :255]
+    hdus = fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(counts, name="COUNT")])
+    theirs = io.BytesIO()
+    hdus.writeto(theirs, checksum=True)
+    assert without_times(written(hdus)) == without_times(theirs.getvalue())
+    with fits.open(io.BytesIO(written(hdus)), checksum=True) as opened:
+        assert opened["COUNT"].verify_datasum() == 1
+        np.testing.assert_array_equal(opened["COUNT"].data, counts)
+
+
 def test_a_strided_image_is_written_in_its_order():
     image = pixels((40, 50), np.float32)[::-1, ::2]
     with fits.open(io.BytesIO(written([fits.PrimaryHDU(image)])), checksum=True) as opened:

@@ -42,3 +42,27 @@ def written_behind() -> Iterator[Callable[[Path, ImageFile], None]]:
         yield write
     for product in written:
         product.result()
+
+
+@contextmanager
+def one_behind() -> Iterator[Callable[[Callable[[], None]], None]]:
+    """Yield a function that does the last piece of work of a product while the next one is made.
+
+    One is done at a time: the next one waits for it, so that memory is that of two products. At the
+    end of the block all is done.
+
+    Raises
+    ------
+    Exception : what a piece of work raised, at the next one or at the end of the block
+    """
+    last: list[Future[None]] = []
+
+    def later(work: Callable[[], None]) -> None:
+        if last:
+            last.pop().result()
+        last.append(pool.submit(work))
+
+    with ThreadPoolExecutor(1, thread_name_prefix="behind") as pool:
+        yield later
+        if last:
+            last.pop().result()

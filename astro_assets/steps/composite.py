@@ -3,8 +3,9 @@
 One more night costs one more stack, not all frames again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,11 @@ from astro_assets.imaging.grid import Grid
 from astro_assets.imaging.laid import FrameRows, Laid
 from astro_assets.imaging.placement import place
 from astro_assets.imaging.planes import Workspace
-from astro_assets.imaging.stack import Layer, stack
+from astro_assets.imaging.stack import Layer, Stacked, stack
 from astro_assets.settings import GridWish, Solving
 from astro_assets.settings.grids import wish_for
 from astro_assets.steps import colour, continuum, provenance
+from astro_assets.steps.behind import one_behind
 from astro_assets.steps.frame_rows import FileRows, file_rows
 from astro_assets.steps.gaia import GaiaClient
 from astro_assets.steps.gridding import grid_of
@@ -81,8 +83,9 @@ def compose_target(
     by_channel: dict[str, list[_Input]] = {}
     for item in inputs:
         by_channel.setdefault(channel_of(item.path.stem) or item.path.stem, []).append(item)
-    for channel, members in by_channel.items():
-        _combine(folder / f"{channel}.fits", channel, members, grid, target, digest)
+    with one_behind() as later:
+        for channel, members in by_channel.items():
+            later(_combined(folder / f"{channel}.fits", channel, members, grid, target, digest))
     solving = solving or Solving()
     gaia = GaiaClient(solving.gaia, store) if solving.gaia else None
     picture = colour.write_picture(folder, target, solving.index_folders, gaia)
@@ -117,18 +120,32 @@ def compose_target(
     )
 
 
-def _combine(
+def _combined(
     path: Path,
     channel: str,
     inputs: Sequence[_Input],
     grid: Grid,
     target: str,
     digest: str,
-) -> None:
-    headers = [item.header for item in inputs]
-    reference = headers[clearest(headers)]
+) -> Callable[[], None]:
+    """Combine a channel's stacks; the work that is left is the file's."""
+    reference = _reference(inputs)
     combined = stack([_layer(item, grid, flux_scale(reference, item.header)) for item in inputs])
-    header = grid.wcs.to_header()
+    # A WCS is not for two threads at a time.
+    on_sky = grid.wcs.to_header()
+    return partial(_write, path, channel, inputs, combined, on_sky, target, digest)
+
+
+def _write(
+    path: Path,
+    channel: str,
+    inputs: Sequence[_Input],
+    combined: Stacked,
+    header: fits.Header,
+    target: str,
+    digest: str,
+) -> None:
+    reference = _reference(inputs)
     header["OBJECT"] = target
     header["FILTER"] = channel
     header["BUNIT"] = "electron"
@@ -154,6 +171,11 @@ def _combine(
             planes=planes_of(combined),
         ),
     )
+
+
+def _reference(inputs: Sequence[_Input]) -> fits.Header:
+    headers = [item.header for item in inputs]
+    return headers[clearest(headers)]
 
 
 def _layer(item: _Input, grid: Grid, scale: float) -> Layer:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from astro_assets.imaging.stars import find_stars, seeing
 from astro_assets.settings import GridWish, Solving
 from astro_assets.settings.grids import wish_for
 from astro_assets.steps import colour, continuum, provenance, solve, versions
+from astro_assets.steps.behind import one_behind
 from astro_assets.steps.catalogue import index_choices, index_stars
 from astro_assets.steps.flatten import sentence
 from astro_assets.steps.gaia import GaiaClient
@@ -118,14 +120,24 @@ def _stack_filters(
     for light in lights:
         by_filter.setdefault(filter_of(light.header), []).append(light)
     made: dict[str, _Made] = {}
-    for members in by_filter.values():
-        reference = members[clearest([light.header for light in members])]
-        for channel, stacked in stack_channels(members, reference, grid, folder):
-            header = _header(stacked, grid, members, reference, channel)
-            stars = _depth(header, stacked, grid, solving)
-            provenance.stamp(header, "stack", digest)
-            _write(folder / f"{channel}.fits", stacked, header, stars)
-            made[channel] = _Made(header["BKGNOISE"], sum(stacked.rejected), stacked.method)
+
+    def finish(
+        path: Path, stacked: Stacked, members: Sequence[Light], reference: Light, on: Grid
+    ) -> None:
+        header = _header(stacked, on, members, reference, path.stem)
+        stars = _depth(header, stacked, on, solving)
+        provenance.stamp(header, "stack", digest)
+        _write(path, stacked, header, stars)
+        made[path.stem] = _Made(header["BKGNOISE"], sum(stacked.rejected), stacked.method)
+
+    with one_behind() as later:
+        for members in by_filter.values():
+            reference = members[clearest([light.header for light in members])]
+            for channel, stacked in stack_channels(members, reference, grid, folder):
+                # A WCS is not for two threads at a time.
+                on = Grid(grid.wcs.deepcopy(), grid.shape)
+                path = folder / f"{channel}.fits"
+                later(partial(finish, path, stacked, members, reference, on))
     return made
 
 
