@@ -130,7 +130,8 @@ def test_it_starts_over_when_the_far_file_changed(server: Server) -> None:
 
     class Asking(Connection):
         def download(self, file: RemoteFile, sink: Sink) -> None:
-            super().download(self._file(self.server.far / file.path), sink)
+            path = self.server.far / file.path
+            super().download(self._file(path, path.stat()), sink)
 
     fetch_batch(lambda: Asking(server), server.batch(), server.store)
     assert set(server.offsets) == {0}

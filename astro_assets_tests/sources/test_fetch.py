@@ -30,7 +30,10 @@ def batch(far: Path) -> Batch:
     transport = FolderTransport("far", far)
     files = {file.path: file for file in transport.list()}
     # The folder source leaves zips alone; fetch does not.
-    files |= {file.path: file for file in map(transport._file, far.rglob("*.zip"))}
+    files |= {
+        file.path: file
+        for file in (transport._file(path, path.stat()) for path in far.rglob("*.zip"))
+    }
     ordered = tuple(files[path] for path in sorted(files))
     return Batch("far", KEY, FrameKind.LIGHT, dt.date(2026, 11, 20), "M 31", "T20", ordered)
 

@@ -42,11 +42,12 @@ class Telescope(FolderTransport):
 
     def stat(self, file: RemoteFile) -> RemoteFile | None:
         path = self._called("stat", file)
-        return self._file(path) if path.exists() else None
+        return self._file(path, path.stat()) if path.exists() else None
 
     def download(self, file: RemoteFile, sink: Sink) -> None:
         self._called("download", file)
-        super().download(self._file(self.root / file.path), sink)
+        path = self.root / file.path
+        super().download(self._file(path, path.stat()), sink)
 
     def delete(self, file: RemoteFile) -> None:
         self._called("delete", file).unlink()
@@ -62,7 +63,7 @@ class Scene:
 
     def batch(self) -> Batch:
         paths = [path for path in sorted(self.far.rglob("*")) if path.is_file()]
-        files = tuple(map(self.transport._file, paths))
+        files = tuple(self.transport._file(path, path.stat()) for path in paths)
         night = dt.date(2026, 11, 20)
         return Batch("scope", KEY, FrameKind.LIGHT, night, "M 31", "Vespera", files)
 
@@ -198,7 +199,8 @@ def test_a_listing_without_seconds_is_proof_enough(scene: Scene) -> None:
 
     class Minutes(FolderTransport):
         def download(self, file: RemoteFile, sink: Sink) -> None:
-            super().download(self._file(scene.far / file.path), sink)
+            path = scene.far / file.path
+            super().download(self._file(path, path.stat()), sink)
 
     fetch_batch(lambda: Minutes("scope", scene.far), listed, scene.store)
     assert delete_batch(lambda: scene.transport, listed, scene.store, lambda: listed).deleted == 3
@@ -210,7 +212,8 @@ def test_a_length_that_nobody_told_is_no_proof(scene: Scene) -> None:
 
     class Untold(Telescope):
         def download(self, file: RemoteFile, sink: Sink) -> None:
-            super().download(self._file(self.root / file.path), sink)
+            path = self.root / file.path
+            super().download(self._file(path, path.stat()), sink)
 
     fetch_batch(lambda: Untold(scene.far), untold, scene.store)
     released = delete_batch(lambda: scene.transport, untold, scene.store, lambda: untold)
