@@ -46,7 +46,8 @@ class Scene:
     def batch(self) -> Batch:
         # The folder source leaves zips alone; the fetch does not.
         paths = (path for path in sorted(self.far.rglob("*")) if path.is_file())
-        files = tuple(map(FolderTransport("far", self.far)._file, paths))
+        far = FolderTransport("far", self.far)
+        files = tuple(far._file(path, path.stat()) for path in paths)
         night = dt.date(2026, 11, 20)
         return Batch("far", KEY, FrameKind.LIGHT, night, "M 31", "T20", files)
 
