@@ -4,11 +4,8 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from astropy import log as astropy_log
 from dagster import DagsterError, DagsterInstance
 from dagster._check import CheckError
@@ -41,7 +38,6 @@ def open_instance(settings: Settings) -> Iterator[DagsterInstance]:
         ) from error
     os.environ["DAGSTER_HOME"] = str(home)
     _quiet()
-    _read_migrations_once()
     try:
         with _opened(home) as instance:
             yield instance
@@ -63,25 +59,6 @@ def _opened(home: Path) -> DagsterInstance:
             f"is not understood; mend it, or delete it, and the next sync writes the project's own "
             f"there ({reason})",
         ) from error
-
-
-@cache
-def _read_migrations_once() -> None:
-    """Keep what alembic reads of Dagster's migrations.
-
-    Each run has a database of its own, and to mark it as new Dagster reads all of its migrations
-    twice: a quarter of a run's cost.
-    """
-    read = ScriptDirectory.from_config
-    known: dict[tuple[str | None, str | None], ScriptDirectory] = {}
-
-    def from_config(config: Config) -> ScriptDirectory:
-        place = (config.config_file_name, config.get_main_option("script_location"))
-        if place not in known:
-            known[place] = read(config)
-        return known[place]
-
-    ScriptDirectory.from_config = from_config  # type: ignore[method-assign]
 
 
 def _quiet() -> None:

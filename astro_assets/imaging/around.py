@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from astro_assets.imaging.running_median import middle
+from astro_assets.imaging.order import median
 from astro_assets.imaging.threads import over_rows
 from astro_assets.imaging.tiles import TILE, level_at, usual
 
@@ -136,7 +136,7 @@ def _right_around(image: Any, around: Any, y: int, x: int) -> Any:
             xx = _reflected(x + i - _REACH, nx)
             value = image[yy, xx]
             values[j * side + i] = value if abs(value) < np.inf else level_at(around.tiles, yy, xx)
-    return np.float32(middle(values))
+    return np.float32(median(values))
 
 
 @njit(cache=True, nogil=True)

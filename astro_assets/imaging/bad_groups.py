@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from astro_assets.imaging.running_median import middle
+from astro_assets.imaging.order import median
 
 _SHARP = 0.35
 """Share of a group's step that is made from one column to the next where it begins and ends."""
@@ -171,7 +171,7 @@ def _median_of(shares: Any, sign: Any, top: int, bottom: int, column: int) -> fl
     values = np.empty(bottom - top, np.float32)
     for y in range(top, bottom):
         values[y - top] = shares[column, y]
-    return float(sign * middle(values))
+    return float(sign * np.float32(median(values)))
 
 
 @njit(cache=True, nogil=True)

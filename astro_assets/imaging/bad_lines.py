@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from astro_assets.imaging.around import Around, around_dark, around_flat, as_shares, in_sigma
 from astro_assets.imaging.bad_groups import mark_groups
-from astro_assets.imaging.running_median import middle, running_medians
+from astro_assets.imaging.order import median
+from astro_assets.imaging.running_median import running_medians
 from astro_assets.imaging.threads import over_rows
 from astro_assets.imaging.tiles import without_vignetting
 
@@ -130,7 +131,10 @@ def _that_are_off(sums: NDArray[np.float32], length: int) -> _Stretches:
     off = np.abs(means - ground)
     parts = np.split(off, np.cumsum([len(sums) for _, sums in lengths])[:-1])
     usual = np.concatenate(
-        [np.full((len(part), 1), 1.4826 * middle(part.ravel()), np.float32) for part in parts]
+        [
+            np.full((len(part), 1), 1.4826 * np.float32(median(part.ravel())), np.float32)
+            for part in parts
+        ]
     )
     sigma = np.float32(_SIGMA)
     which = np.flatnonzero((off > sigma * usual).any(axis=1))

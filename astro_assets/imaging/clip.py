@@ -16,7 +16,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from astro_assets.imaging import whole_columns
-from astro_assets.imaging.running_median import middle
+from astro_assets.imaging.order import median
 
 _BLOCK = 256
 """Pixels that are sorted side by side, and that share a floor for their spread."""
@@ -209,7 +209,7 @@ def _spreads(lanes: Any, valid: Any, width: int, factors: Any, spread: Any) -> f
         if valid[j] > 2:
             several[seen] = spread[j]
             seen += 1
-    return float(middle(several[:seen])) if seen else 0.0
+    return float(np.float32(median(several[:seen]))) if seen else 0.0
 
 
 @njit(cache=True, nogil=True)
@@ -217,7 +217,7 @@ def _mad(ordered: Any, n: int) -> float:
     """Median distance from the median: the two ends are merged, the farthest first."""
     if n < 2:
         return 0.0
-    middle = whole_columns.median(ordered, n)
+    middle = whole_columns.sorted_median(ordered, n)
     left, right = 0, n - 1
     upper, lower = 0.0, 0.0
     for step in range(n // 2 + 1):
@@ -246,7 +246,7 @@ def _clip(
     """First and one past the last of the sorted values that stay."""
     if n <= 2:
         return 0, n
-    centre = whole_columns.median(ordered, n)
+    centre = whole_columns.sorted_median(ordered, n)
     lo, hi = 0, n
     for step in range(max_iterations + 1):
         limit = sigma * max(spread, floor) * (1 + 1e-6)

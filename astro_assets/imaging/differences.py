@@ -14,12 +14,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from astro_assets.imaging.median import median
+from astro_assets.imaging.order import median
 
 _TRUNCATION = 4.0
 _ROUNDS, _SETTLED = 5, 1e-6
-_MEDIAN_NEAR, _MAD_NEAR = 0.25, 0.14
-"""In median deviations: how far apart those of neighbouring patches are mostly."""
 _MOST_COUNTS = 65535
 
 
@@ -36,7 +34,7 @@ def variance_of_difference(a: NDArray[Any], b: NDArray[Any]) -> float:
     """`truncated_variance` of a less b, of pixels that both have; NaN for none."""
     if not _are_counts(a, b):
         off = _finite(a, b)
-        return float(truncated_variance(off, 0, 0)[0]) if off.size else math.nan
+        return float(truncated_variance(off)) if off.size else math.nan
     return _of_tally(*_tally(a, b))
 
 
@@ -44,7 +42,7 @@ def median_of_difference(a: NDArray[Any], b: NDArray[Any]) -> float:
     """Median of a less b, of pixels that both have; NaN for none."""
     if not _are_counts(a, b):
         off = _finite(a, b)
-        return median(off, 0, 0) if off.size else math.nan
+        return median(off) if off.size else math.nan
     return _tallied_median(*_tally(a, b))
 
 
@@ -100,15 +98,10 @@ def _tallied_median(values: NDArray[np.float64], tally: NDArray[np.int64]) -> fl
 
 
 @njit(cache=True, nogil=True)
-def truncated_variance(values: Any, near: Any, mad: Any) -> tuple[float, Any, Any]:
-    """Variance of a Gaussian from the values (n,) float32 within 4σ of the median; median and MAD.
-
-    near, mad : about what these are; 0 when nothing is known
-    """
-    middle = np.float32(median(values, near, _MEDIAN_NEAR * mad))
-    offsets = values - middle
-    mad = np.float32(median(np.abs(offsets), mad, _MAD_NEAR * mad))
-    variance = (1.4826 * float(mad)) ** 2
+def truncated_variance(values: Any) -> float:
+    """Variance of a Gaussian from the values (n,) float32 within 4σ of the median."""
+    offsets = values - np.float32(median(values))
+    variance = (1.4826 * median(np.abs(offsets))) ** 2
     if variance == 0:
         variance = float(np.var(offsets))
     for _ in range(_ROUNDS):
@@ -119,7 +112,7 @@ def truncated_variance(values: Any, near: Any, mad: Any) -> tuple[float, Any, An
         if abs(new - variance) <= _SETTLED * max(new, variance):
             break
         variance = new
-    return float(variance), middle, mad
+    return float(variance)
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "nsz"})

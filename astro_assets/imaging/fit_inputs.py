@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from astro_assets.errors import NothingToDo, Unusable
 from astro_assets.imaging.combine import Rows
-from astro_assets.imaging.running_median import middle
+from astro_assets.imaging.order import median
 from astro_assets.imaging.threads import threads
 
 _Found = TypeVar("_Found")
@@ -108,7 +108,7 @@ def _other_level(level: float, usual: float) -> str:
 def _median(values: NDArray[np.float32]) -> float:
     """Median of what is finite; NaN for nothing."""
     finite = values[np.isfinite(values)]
-    return float(middle(finite)) if finite.size else math.nan
+    return float(np.float32(median(finite))) if finite.size else math.nan
 
 
 def typical(levels: Iterable[float]) -> float:

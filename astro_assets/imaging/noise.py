@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from astro_assets.errors import NothingToDo
 from astro_assets.imaging.combine import Rows
 from astro_assets.imaging.differences import truncated_variance, variance_of_difference
-from astro_assets.imaging.median import median
+from astro_assets.imaging.order import median
 from astro_assets.imaging.threads import threads
 
 _SAMPLE = 2_000_000
@@ -123,8 +123,8 @@ class _Gain:
 def _photon_transfer(
     a: NDArray[np.float32], b: NDArray[np.float32], read_noise_adu: float
 ) -> _Gain:
-    below = median(b.ravel(), 0, 0)
-    ratio = median(a.ravel(), 0, 0) / below if below > 0 else math.nan
+    below = median(b.ravel())
+    ratio = median(a.ravel()) / below if below > 0 else math.nan
     if not ratio > 0:
         raise ValueError("the flats hold no signal above the bias: the gain cannot be measured")
     signals, variances = _patches(a, b, ratio)
@@ -172,7 +172,6 @@ def _patches(a: Any, b: Any, ratio: float) -> Any:
     size = ((a.shape[0] + 1) // rows + 2) * ((a.shape[1] + 1) // columns + 2)
     signal, spread = np.empty(size, np.float32), np.empty(size, np.float32)
     used = 0
-    usual = middle = mad = np.float32(0)  # of the patch before, near which the next one's are
     for cell in range(4):
         y0, x0 = cell // 2, cell % 2
         ny, nx = (a.shape[0] - y0 + 1) // 2, (a.shape[1] - x0 + 1) // 2
@@ -185,7 +184,7 @@ def _patches(a: Any, b: Any, ratio: float) -> Any:
             if n == 0:
                 continue
             # Hot and dead pixels have a signal without its photon noise.
-            usual = np.float32(median(signal[:n], usual, mad))
+            usual = np.float32(median(signal[:n]))
             alike = 0
             total = 0.0
             limit = np.float32(_ALIKE) * usual
@@ -196,7 +195,7 @@ def _patches(a: Any, b: Any, ratio: float) -> Any:
                     alike += 1
             if alike:
                 signals[used] = total / alike
-                variances[used], middle, mad = truncated_variance(spread[:alike], middle, mad)
+                variances[used] = truncated_variance(spread[:alike])
                 used += 1
     return signals[:used], variances[:used]
 

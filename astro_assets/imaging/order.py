@@ -1,9 +1,12 @@
 """Order statistics of many values, exact, without sorting them.
 
-What belongs here: which value is the k-th. What does not: what a median is taken of.
+What belongs here: which value is the k-th. What does not: what a median is taken of, medians along
+lines (`running_median`).
 
-The value is found by halving: how many values lie below a trial is counted many at a time, and some
-thirty trials settle all bits of a number of 32. Sorting, or partitioning, costs ten times as much.
+Real numbers in their order are whole numbers in their order once the sign is seen to (`key_of`).
+The one that is looked for is found by halving the range that it lies in: how many keys are no
+larger than the middle is counted for as many as the processor takes in one instruction, and some
+thirty counts settle it. Sorting, or partitioning, costs ten times as much.
 """
 
 from typing import Any
@@ -11,12 +14,13 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-_ALL_BUT_SIGN = np.int32(0x7FFFFFFF)
+_HIGHEST = np.int32(2**31 - 1)
+_LOWEST = np.int32(-(2**31))
 
 
 @njit(cache=True, nogil=True)
 def median(values: Any) -> float:
-    """Of float32 values without NaN, one at least; of two middle ones the mean."""
+    """Of (n,) float32 without NaN, n > 0; of two middle ones the mean."""
     return quantile(values, 0.5)
 
 
@@ -24,64 +28,73 @@ def median(values: Any) -> float:
 def quantile(values: Any, share: float) -> float:
     """The value that ``share`` of the values lie below, linear between two (as NumPy's).
 
-    values : (n,) float32 without NaN, one at least
+    values : (n,) float32 without NaN, n > 0
     """
-    keys = _keys(values)
+    keys, lowest, highest = _keys(values)
     place = share * (len(values) - 1)
     rank = int(place)
-    key = _ranked(keys, rank)
-    low = _value(key)
+    key = _ranked(keys, rank, lowest, highest)
+    low = _value_of(key)
     if place == rank:
         return low
-    return low + (place - rank) * (_value(_next(keys, key, rank)) - low)
+    return low + (place - rank) * (_value_of(_next(keys, key, rank)) - low)
 
 
 @njit(cache=True, nogil=True)
-def _keys(values: Any) -> Any:
-    """Whole numbers that are ordered as the values are: the bits, turned round below zero."""
-    keys = np.empty(len(values), np.int32)
-    for i in range(len(values)):
-        keys.view(np.float32)[i] = values[i]
-    for i in range(len(keys)):
-        keys[i] = keys[i] ^ _ALL_BUT_SIGN if keys[i] < 0 else keys[i]
-    return keys
+def key_of(bits: Any) -> Any:
+    """Of the bits of a float32; of its own result the bits."""
+    return np.int32(bits ^ ((bits >> np.int32(31)) & _HIGHEST))
 
 
 @njit(cache=True, nogil=True)
-def _value(key: int) -> float:
+def _value_of(key: Any) -> float:
     bits = np.empty(1, np.int32)
-    bits[0] = np.int32(key) ^ _ALL_BUT_SIGN if key < 0 else np.int32(key)
+    bits[0] = key_of(key)
     return np.float64(bits.view(np.float32)[0])
 
 
 @njit(cache=True, nogil=True)
-def _ranked(keys: Any, rank: int) -> int:
+def _keys(values: Any) -> tuple[Any, Any, Any]:
+    """The keys, the lowest and the highest."""
+    keys = np.empty(len(values), np.int32)
+    bits = keys.view(np.float32)
+    for k in range(len(values)):
+        bits[k] = values[k]
+    lowest, highest = _HIGHEST, _LOWEST
+    for k in range(len(keys)):
+        keys[k] = key_of(keys[k])
+        lowest, highest = min(lowest, keys[k]), max(highest, keys[k])
+    return keys, lowest, highest
+
+
+@njit(cache=True, nogil=True)
+def _ranked(keys: Any, rank: int, lowest: Any, highest: Any) -> Any:
     """The key that ``rank`` others precede."""
-    low, high = np.int64(keys.min()), np.int64(keys.max())
-    while low < high:
-        trial = (low + high) >> 1
-        if _up_to(keys, np.int32(trial)) > rank:
-            high = trial
+    below, up_to = np.int64(lowest) - 1, np.int64(highest)  # below < the key <= up_to
+    while up_to - below > 1:
+        half = (below + up_to) >> 1
+        if _up_to(keys, np.int32(half)) > rank:
+            up_to = half
         else:
-            low = trial + 1
-    return int(low)
+            below = half
+    return np.int32(up_to)
 
 
 @njit(cache=True, nogil=True)
-def _up_to(keys: Any, trial: Any) -> int:
-    n = np.int32(0)
-    for i in range(len(keys)):
-        n += np.int32(keys[i] <= trial)
-    return int(n)
+def _up_to(keys: Any, limit: Any) -> Any:
+    """How many keys are no larger."""
+    count = np.int32(0)
+    for k in range(len(keys)):
+        count = np.int32(count + np.int32(keys[k] <= limit))
+    return count
 
 
 @njit(cache=True, nogil=True)
-def _next(keys: Any, key: int, rank: int) -> int:
+def _next(keys: Any, key: Any, rank: int) -> Any:
     """The key of the next rank."""
-    if _up_to(keys, np.int32(key)) > rank + 1:
+    if _up_to(keys, key) > rank + 1:
         return key
-    nearest = np.int32(_ALL_BUT_SIGN)
-    for i in range(len(keys)):
-        if keys[i] > key:
-            nearest = min(nearest, keys[i])
-    return int(nearest)
+    nearest = _HIGHEST
+    for k in range(len(keys)):
+        nearest = min(nearest, keys[k] if keys[k] > key else _HIGHEST)
+    return nearest

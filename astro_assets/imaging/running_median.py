@@ -1,11 +1,8 @@
-"""Medians by counting, exactly: of one set of values, and along many lines at once.
+"""Medians along many lines at once, and that of an image, exactly.
 
-What belongs here: values in the thousands, windows along lines. What does not: what stands out of
-them (`bad_lines`, `clip`).
-
-Real numbers in their order are whole numbers in their order once the sign is seen to (`_key_of`).
-The middle one is found by halving the range that it lies in, with 32 counts of what is below, each
-for as many values as the processor takes in one instruction.
+What belongs here: windows along lines, an image gone through on all threads. What does not: the
+median of one set of values (`order`, whose way of counting this is, for many windows side by side),
+what stands out of them (`bad_lines`).
 """
 
 import math
@@ -16,6 +13,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from astro_assets.imaging.order import key_of, median
 from astro_assets.imaging.threads import over_rows
 
 _HIGHEST = np.int32(2**31 - 1)
@@ -77,7 +75,7 @@ def _part(image: NDArray[np.float32], low: float, high: float, first: int, last:
 
 def _plain_middle(image: NDArray[np.float32]) -> float:
     finite = image[np.isfinite(image)]
-    return float(middle(finite)) if finite.size else math.nan
+    return float(np.float32(median(finite))) if finite.size else math.nan
 
 
 @njit(cache=True, nogil=True)
@@ -95,53 +93,6 @@ def _between(image: Any, low: Any, high: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def middle(values: Any) -> Any:
-    """Median of one or more finite float32 values side by side in memory."""
-    n = len(values)
-    keys = np.empty(n, np.int32)
-    bits = values.view(np.int32)
-    low, high = _HIGHEST, _LOWEST
-    for k in range(n):
-        keys[k] = _key_of(bits[k])
-        low, high = min(low, keys[k]), max(high, keys[k])
-    begin, end = np.int64(low) - 1, np.int64(high)  # begin < the key <= end
-    while end - begin > 1:
-        half = (begin + end) >> 1
-        if _up_to(keys, np.int32(half)) > (n - 1) // 2:
-            end = half
-        else:
-            begin = half
-    lower = np.int32(end)
-    upper = lower
-    if n % 2 == 0 and _up_to(keys, lower) == n // 2:
-        upper = _next_above(keys, lower)
-    return np.float32(0.5) * (_value_of(lower) + _value_of(upper))
-
-
-@njit(cache=True, nogil=True)
-def _up_to(keys: Any, limit: Any) -> Any:
-    count = np.int32(0)
-    for k in range(len(keys)):
-        count = np.int32(count + np.int32(keys[k] <= limit))
-    return count
-
-
-@njit(cache=True, nogil=True)
-def _next_above(keys: Any, limit: Any) -> Any:
-    lowest = _HIGHEST
-    for k in range(len(keys)):
-        lowest = min(lowest, keys[k] if keys[k] > limit else _HIGHEST)
-    return lowest
-
-
-@njit(cache=True, nogil=True)
-def _value_of(key: Any) -> Any:
-    bits = np.empty(1, np.int32)
-    bits[0] = _key_of(key)
-    return bits.view(np.float32)[0]
-
-
-@njit(cache=True, nogil=True)
 def _running_medians(padded: Any, width: int, every: int, out: Any, first: int, last: int) -> None:
     nx = out.shape[1]
     windows = (nx - 1) // every + 2
@@ -153,22 +104,16 @@ def _running_medians(padded: Any, width: int, every: int, out: Any, first: int, 
         for k in range(lanes):
             bits = padded[line + k].view(np.int32)
             for x in range(len(bits)):
-                keys[x, k] = _key_of(bits[x])
+                keys[x, k] = key_of(bits[x])
         for w in range(windows):
             _middles(keys[w * every : w * every + width], medians[w])
         for k in range(lanes):
             for w in range(windows):
-                medians[w, k] = _key_of(medians[w, k])
+                medians[w, k] = key_of(medians[w, k])
             for x in range(nx):
                 w = x // every
                 share = np.float32((x - w * every) / every)
                 out[line + k, x] = values[w, k] * (np.float32(1) - share) + values[w + 1, k] * share
-
-
-@njit(cache=True, nogil=True)
-def _key_of(bits: Any) -> Any:
-    """Of the bits of a float32; of its own result the bits."""
-    return np.int32(bits ^ ((bits >> np.int32(31)) & _HIGHEST))
 
 
 @njit(cache=True, nogil=True)

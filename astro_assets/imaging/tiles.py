@@ -12,15 +12,12 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from astro_assets.imaging.median import median
+from astro_assets.imaging.order import median
 from astro_assets.imaging.threads import over_rows
 
 TILE = 32
 _TINY = np.float32(1e-6)
 _EXPONENT = np.uint32(0x7F800000)
-_LEVEL_NEAR, _SPREAD_NEAR = 0.25, 0.14
-"""In median deviations: how far apart those of neighbouring tiles of 1024 pixels are at most where
-only noise tells them apart."""
 
 
 class Usual(NamedTuple):
@@ -155,16 +152,15 @@ def _usual(image: Any, side: int, level: Any, spread: Any, first: int, last: int
     A tile that reaches over the border goes on with what is mirrored there.
     """
     values = np.empty(side * side, np.float32)
-    middle = mad = np.float32(0)  # of the tile before, near which the next one's are
     for row in range(first, last):
         for column in range(level.shape[1]):
             n = _gather(image, side, row, column, values)
             level[row, column] = spread[row, column] = 0
             if n:
-                middle = np.float32(median(values[:n], middle, _LEVEL_NEAR * mad))
+                middle = np.float32(median(values[:n]))
                 for k in range(n):
                     values[k] = abs(values[k] - middle)
-                mad = np.float32(median(values[:n], mad, _SPREAD_NEAR * mad))
+                mad = np.float32(median(values[:n]))
                 level[row, column] = middle
                 spread[row, column] = np.float32(1.4826) * mad
 

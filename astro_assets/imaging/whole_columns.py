@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from astro_assets.imaging.running_median import middle
+from astro_assets.imaging.order import median
 
 _DOUBT = 1e-3
 """Columns that are so near to losing a value are judged one by one, in double precision."""
@@ -37,7 +37,7 @@ def judge(
         spread[:width] = np.inf
     else:
         _spreads(lanes, width, factor, spread)
-        floor = max(least_spread, middle(spread[:width]))
+        floor = max(least_spread, float(np.float32(median(spread[:width]))))
     _settle(lanes, width, floor, sigma, spread, mean, stays)
     return float(floor)
 
@@ -112,6 +112,6 @@ def means(values: Any, width: int, weights: Any, mean: Any) -> None:
 
 
 @njit(cache=True, nogil=True)
-def median(ordered: Any, n: int) -> float:
+def sorted_median(ordered: Any, n: int) -> float:
     """The median of n sorted values."""
     return float(np.float32(0.5) * (ordered[(n - 1) // 2] + ordered[n // 2]))

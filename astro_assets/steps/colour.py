@@ -14,8 +14,9 @@ from astro_assets.imaging.mixture import mixture_of
 from astro_assets.imaging.white_balance import KnownColors
 from astro_assets.steps import pictures, provenance
 from astro_assets.steps.credits import credits_of
+from astro_assets.steps.frame_rows import IMAGE, MASK, WEIGHT
 from astro_assets.steps.gaia import GaiaClient
-from astro_assets.steps.stack_planes import IMAGE, MASK, WEIGHT, StackPlanes, stack_planes
+from astro_assets.steps.stack_planes import StackPlanes, stack_planes
 from astro_assets.steps.star_colors import known_colors
 
 _AROUND_PX = 5
@@ -58,11 +59,7 @@ def write_picture(
     places = {} if rgb is None else dict(zip(mixture.channels, rgb, strict=True))
     composed = compose(
         {name: file.part(IMAGE, rows, columns, places.get(name)) for name, file in files.items()},
-        {
-            name: file.part(MASK, rows, columns)
-            for name, file in files.items()
-            if MASK in file.offsets
-        },
+        {name: file.part(MASK, rows, columns) for name, file in files.items() if file.has_mask},
         known if isinstance(known, KnownColors) else None,
         known if isinstance(known, str) else "",
         {name: stars for name, stars in found.items() if stars is not None},

@@ -1,8 +1,8 @@
 """Rows of solved frames and of stacks, as they lie in their files.
 
 What belongs here: reading some rows of image, mask and planes, without the rest. What does not:
-what they are read for (`layers`, `composite`). Rows are read into memory of their own, not mapped:
-what is mapped counts as memory for as long as the system likes.
+what they are read for (`layers`, `composite`, `stack_planes`). Rows are read into memory of their
+own, not mapped: what is mapped counts as memory for as long as the system likes.
 """
 
 import os
@@ -19,8 +19,9 @@ from astro_assets.fits_units import Unit, units
 from astro_assets.imaging.laid import FrameRows
 from astro_assets.imaging.planes import Workspace
 
+IMAGE, MASK, WEIGHT, EXPOSURE = "", "MASK", "WEIGHT", "EXPOSURE"
 _FLOAT, _BYTE = np.dtype(">f4"), np.dtype("u1")
-_KINDS = {"": _FLOAT, "MASK": _BYTE, "WEIGHT": _FLOAT, "EXPOSURE": _FLOAT}
+_KINDS = {IMAGE: _FLOAT, MASK: _BYTE, WEIGHT: _FLOAT, EXPOSURE: _FLOAT}
 _BITPIX = {-32: _FLOAT, 8: _BYTE}
 
 
@@ -29,18 +30,18 @@ class FileRows:
     """The planes of a file, all (ny, nx).
 
     offsets : where each begins, by its name; the image has none
+    tables : where the unit of each table begins and ends
     """
 
     path: Path
     shape: tuple[int, int]
     offsets: Mapping[str, int]
+    tables: Mapping[str, tuple[int, int]]
 
     def rows(self, y0: int, y1: int, space: Workspace) -> FrameRows:
         """Some rows; BrokenFile where the file has become shorter since it was opened."""
         planes = {name: self.plane(name, y0, y1, space) for name in self.offsets}
-        return FrameRows(
-            planes[""], planes.get("MASK"), planes.get("WEIGHT"), planes.get("EXPOSURE")
-        )
+        return FrameRows(planes[IMAGE], planes.get(MASK), planes.get(WEIGHT), planes.get(EXPOSURE))
 
     def plane(self, name: str, y0: int, y1: int, space: Workspace) -> NDArray[Any]:
         """Some rows of one plane; BrokenFile as above."""
@@ -73,13 +74,15 @@ def file_rows(path: Path, more: tuple[str, ...] = ()) -> FileRows:
     shape = None if first is None else _shape(first)
     if first is None or shape is None:
         raise BrokenFile(f"{path} is no whole file with an image: make it again")
-    wanted = {"": first, **{n: named[n] for n in ("MASK", *more) if n in named}}
+    wanted = {IMAGE: first, **{n: named[n] for n in (MASK, *more) if n in named}}
     for name, unit in wanted.items():
         if not unit.is_plain or _BITPIX[unit.header["BITPIX"]] != _KINDS[name]:
             raise BrokenFile(f"{path} holds {name or 'an image'} of another kind: make it again")
         if _shape(unit) != shape:
             raise BrokenFile(f"{path} holds planes of several sizes: make it again")
-    return FileRows(path, shape, {name: unit.data_at for name, unit in wanted.items()})
+    offsets = {name: unit.data_at for name, unit in wanted.items()}
+    tables = {unit.name: (unit.starts_at, unit.ends_at) for unit in found if not unit.is_image}
+    return FileRows(path, shape, offsets, tables)
 
 
 def _shape(unit: Unit) -> tuple[int, int] | None:

@@ -5,7 +5,7 @@ Apart from the steps, so that reading them needs none of the steps' libraries.
 
 RAW = "1"
 MASTER = "2"
-BAD_PIXEL_MAP = "3"
+BAD_PIXEL_MAP = "4"
 CALIBRATED = "4"
 SOLVED = "3"
 STACK = "5"

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -33,3 +33,26 @@ def test_values_stay_as_they_were() -> None:
     assert median(values) == 2
     assert values.tolist() == [3, -1, 2]
     assert median(values[::2]) == 2.5
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n=st.one_of(st.integers(1, 40), st.integers(100, 1100)),
+    kind=st.sampled_from(["normal", "whole", "two", "far", "wide", "sorted", "equal"]),
+)
+def test_the_median_of_any_values(seed: int, n: int, kind: str) -> None:
+    rng = np.random.default_rng(seed)
+    values = {
+        "normal": rng.normal(300, 20, n),
+        "whole": np.round(rng.normal(300, 3, n)),
+        "two": rng.integers(0, 2, n) * 1e6,
+        "far": rng.normal(0, 1e-3, n) + 1e7 * (rng.random(n) < 0.48),
+        "wide": rng.choice([-1, 1], n) * 10 ** rng.uniform(-30, 30, n),
+        "sorted": np.sort(rng.normal(0, 1, n)),
+        "equal": np.full(n, rng.normal()),
+    }[kind].astype(np.float32)
+    before = values.copy()
+    ordered = np.sort(values)
+    assert np.float32(median(values)) == (ordered[(n - 1) // 2] + ordered[n // 2]) / np.float32(2)
+    np.testing.assert_array_equal(values, before)

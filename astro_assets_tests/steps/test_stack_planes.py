@@ -9,7 +9,8 @@ from astropy.table import Table
 
 from astro_assets.errors import BrokenFile
 from astro_assets.imaging.coverage import well_covered
-from astro_assets.steps.stack_planes import IMAGE, MASK, STARS, WEIGHT, stack_planes
+from astro_assets.steps.frame_rows import IMAGE, MASK, WEIGHT
+from astro_assets.steps.stack_planes import STARS, stack_planes
 from astro_assets.store import ImageFile, read_image, write_image
 from astro_assets_tests.steps.stacked import SHAPE, write_stack
 
