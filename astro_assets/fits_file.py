@@ -38,13 +38,25 @@ def write_hdu(file: BinaryIO, hdu: Any) -> None:
     """
     data = hdu.data if isinstance(hdu, fits.PrimaryHDU | fits.ImageHDU) else None
     if not isinstance(data, np.ndarray) or data.dtype not in _DIRECT:
-        file.write(_by_astropy(hdu))
+        write_all(file, _by_astropy(hdu))
         return
     hdu.verify("fix")
     pixels = np.ascontiguousarray(data).reshape(-1)
-    file.write(head(hdu.header, _data_sum(pixels)))
+    write_all(file, head(hdu.header, _data_sum(pixels)))
     _write_big_endian(file, pixels)
-    file.write(bytes(-pixels.nbytes % _BLOCK))
+    write_all(file, bytes(-pixels.nbytes % _BLOCK))
+
+
+def write_all(file: BinaryIO, content: bytes | memoryview) -> None:
+    """Write every byte: a disk that gets full takes some, and an error comes with the next ones.
+
+    Raises
+    ------
+    OSError : it cannot be written
+    """
+    room = memoryview(content)
+    while room:
+        room = room[file.write(room) :]
 
 
 def _by_astropy(hdu: Any) -> bytes:
@@ -108,9 +120,10 @@ def _encoded(value: int) -> str:
 
 def _write_big_endian(file: BinaryIO, pixels: _Pixels) -> None:
     if pixels.dtype == np.uint8:
-        file.write(pixels.data)
+        write_all(file, pixels.data)
         return
-    file.writelines(part.view(np.uint8).data for part in _stored_parts(pixels))
+    for part in _stored_parts(pixels):
+        write_all(file, part.view(np.uint8).data)
 
 
 def _stored_parts(pixels: _Pixels) -> Iterator[NDArray[Any]]:

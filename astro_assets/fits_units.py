@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from astro_assets.errors import BrokenFile
 from astro_assets.files import whole_file
-from astro_assets.fits_file import head, write_hdu
+from astro_assets.fits_file import head, write_all, write_hdu
 
 _BLOCK, _CARD = 2880, 80
 _PART = 1 << 18
@@ -172,19 +172,13 @@ def copy_units(
         first = found[0]
         describe(first.header)
         with part.open("wb", buffering=0) as written:
-            _write(written, head(first.header, int(first.header["DATASUM"])))
+            write_all(written, head(first.header, int(first.header["DATASUM"])))
             _copy(file, written, first.data_at, first.ends_at)
             for unit in found[1:]:
                 if unit.name in keep:
                     _copy(file, written, unit.starts_at, unit.ends_at)
             for hdu in more:
                 write_hdu(written, hdu)
-
-
-def _write(file: BinaryIO, content: bytes) -> None:
-    room = memoryview(content)
-    while room:
-        room = room[file.write(room) :]
 
 
 def _copy(source: BinaryIO, target: BinaryIO, start: int, end: int) -> None:
@@ -204,5 +198,5 @@ def _by_hand(source: BinaryIO, target: BinaryIO, start: int, end: int) -> int:
     content = source.read(min(end - start, 4 * _PART))
     if not content:
         raise EOFError("the file ends within its units")
-    _write(target, content)
+    write_all(target, content)
     return len(content)

@@ -73,6 +73,15 @@ def test_checksums_hold_whatever_the_bits():
             assert opened[0].verify_datasum() == 1
 
 
+def test_a_carry_that_brings_another_one():
+    """The sum of these words is 1FFFFFFFF: its carry makes 100000000, which has one again."""
+    words = np.array([[0xFFFFFFFF, 0x80000000, 0x80000000]], np.uint32)
+    with fits.open(io.BytesIO(written([fits.PrimaryHDU(words.view(np.float32))]))) as opened:
+        assert opened[0].header["DATASUM"] == "1"
+        assert opened[0].verify_datasum() == 1
+        assert opened[0].verify_checksum() == 1
+
+
 def test_numbers_without_a_sign_keep_their_whole_range():
     counts = np.arange(65536, dtype=np.uint16).reshape(256, 256)[:, :255]
     hdus = fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(counts, name="COUNT")])
@@ -84,8 +93,10 @@ def test_numbers_without_a_sign_keep_their_whole_range():
         np.testing.assert_array_equal(opened["COUNT"].data, counts)
 
 
-def test_a_strided_image_is_written_in_its_order():
-    image = pixels((40, 50), np.float32)[::-1, ::2]
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8, np.uint16])
+@pytest.mark.parametrize("shape", [(40, 50), (1, 50)])
+def test_a_strided_image_is_written_in_its_order(shape, dtype):
+    image = pixels(shape, dtype)[::-1, ::2]
     with fits.open(io.BytesIO(written([fits.PrimaryHDU(image)])), checksum=True) as opened:
         np.testing.assert_array_equal(opened[0].data, image)
         assert opened[0].verify_datasum() == 1

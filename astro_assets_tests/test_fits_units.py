@@ -1,8 +1,11 @@
 """Units of FITS files, read and copied as they are: what astropy would read and write."""
 
 import errno
+import io
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from astro_assets import fits_units
 from astro_assets.errors import BrokenFile
-from astro_assets.fits_units import copy_units, header_value, units
+from astro_assets.fits_units import Unit, copy_units, header_value, pixels, units
 from astro_assets.store import ImageFile, read_image, write_image
 
 RNG = np.random.default_rng(7)
@@ -94,25 +97,50 @@ def test_a_copy_is_made_by_hand_where_the_system_cannot(
     assert held(tmp_path / "by_hand.fits") == held(tmp_path / "by_system.fits")
 
 
-def test_a_full_disk_leaves_what_was_there(
-    product: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Written through the real system: a file may not grow beyond a limit."""
+@contextmanager
+def room_for(size: int) -> Iterator[None]:
+    """A disk that is full behind so many bytes: the real system, by the limit of a file's size."""
     resource = pytest.importorskip("resource")
-    target = tmp_path / "solved.fits"
-    target.write_bytes(b"as it was")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
     signal = pytest.importorskip("signal")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
-        with pytest.raises(OSError, match="too large"):
-            copy_units(product, target, solved, ["MASK"])
+        yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, ignored)
+
+
+@pytest.mark.parametrize("lacking", [1, 2000, 2880, 3_000_000], ids="without {} bytes".format)
+def test_a_full_disk_leaves_what_was_there(product: Path, tmp_path: Path, lacking: int) -> None:
+    """The system takes what there is room for, which is no error until more is written."""
+    target, stars = tmp_path / "solved.fits", [fits.BinTableHDU(STARS, name="STARS")]
+    copy_units(product, target, solved, ["MASK"], stars)
+    size = target.stat().st_size
+    target.write_bytes(b"as it was")
+    with room_for(size - lacking), pytest.raises(OSError, match="too large"):
+        copy_units(product, target, solved, ["MASK"], stars)
     assert target.read_bytes() == b"as it was"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["calibrated.fits", "solved.fits"]
+
+
+@pytest.mark.parametrize("lacking", [1, 2000, 2880, 1_000_000], ids="without {} bytes".format)
+@pytest.mark.parametrize("last", ["a mask", "counts", "a table"])
+def test_a_product_that_lacks_its_end_is_not_published(
+    tmp_path: Path, lacking: int, last: str
+) -> None:
+    shape = 700, 801
+    file = {
+        "a mask": ImageFile(image(), fits.Header(), np.ones(shape, np.uint8)),
+        "counts": ImageFile(image(), fits.Header(), None, {"COUNT": np.ones(shape, np.uint16)}),
+        "a table": ImageFile(image(), fits.Header(), tables={"STARS": STARS}),
+    }[last]
+    write_image(tmp_path / "whole.fits", file)
+    size = (tmp_path / "whole.fits").stat().st_size
+    with room_for(size - lacking), pytest.raises(OSError, match="too large"):
+        write_image(tmp_path / "cut.fits", file)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["whole.fits"]
 
 
 @pytest.mark.parametrize("cut", [1, 2880, 100_000])
@@ -156,11 +184,13 @@ def hdus(kind: str) -> list[Any]:
         "double": [fits.PrimaryHDU(small.astype(np.float64))],
         "mask of counts": [fits.PrimaryHDU(small), fits.ImageHDU(counts % 8, name="MASK")],
         "packed": [fits.PrimaryHDU(), fits.CompImageHDU(small)],
+        "scaled": [fits.PrimaryHDU(small, fits.Header({"BSCALE": 2.0, "BZERO": 100.0}))],
     }[kind]
 
 
 @pytest.mark.parametrize(
-    "kind", ["plain", "cube", "extension", "counts", "double", "mask of counts", "packed"]
+    "kind",
+    ["plain", "cube", "extension", "counts", "double", "mask of counts", "packed", "scaled"],
 )
 def test_pixels_are_those_that_astropy_reads(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "a.fits"
@@ -180,6 +210,65 @@ def test_pixels_are_those_that_astropy_reads(tmp_path: Path, kind: str) -> None:
         for name, data in others.items():
             np.testing.assert_array_equal(file.planes[name], data)
     file.image[:] = 1  # it is the caller's own
+
+
+def unit_of(content: bytes) -> Any:
+    return units(io.BytesIO(content))
+
+
+def test_only_whole_units_one_after_the_other_are_taken(product: Path) -> None:
+    content = product.read_bytes()
+    assert [unit.name for unit in unit_of(content)] == ["", "MASK", "VARIANCE"]
+    assert unit_of(b"") is None
+    assert unit_of(content + content) is None, "an extension does not open as a file does"
+    start = unit_of(content)[1].starts_at
+    assert unit_of(content[start:]) is None, "nor a file as an extension does"
+    assert (
+        unit_of(
+            content.replace(b"SIMPLE  =                    T", b"SIMPLE  = " + b" " * 19 + b"F")
+        )
+        is None
+    )
+
+
+def test_images_are_told_from_units_without_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.fits"
+    fits.HDUList(hdus("extension")).writeto(path)
+    assert [unit.is_image for unit in unit_of(path.read_bytes())] == [False, True, False]
+
+
+@pytest.mark.parametrize("more", [{"PCOUNT": 4}, {"GCOUNT": 2}, {"BLANK": 0}, {"GROUPS": True}])
+def test_what_is_more_than_an_image_is_not_plain(more: dict[str, object]) -> None:
+    header = fits.ImageHDU(np.ones((3, 4), np.uint8)).header
+    assert Unit(header, 0, 2880, 5760).is_plain
+    header.update(more)
+    assert not Unit(header, 0, 2880, 5760).is_plain
+
+
+def test_a_file_that_is_cut_while_it_is_read_gives_no_pixels(product: Path) -> None:
+    with product.open("rb", buffering=0) as file:
+        first, mask, _ = unit_of(product.read_bytes())
+        os.truncate(product, first.data_at + 2880)
+        for unit in (first, mask):
+            with pytest.raises(EOFError, match="within its pixels"):
+                pixels(file, unit)
+
+
+def test_a_file_that_is_cut_while_it_is_copied_is_not_made_up(
+    product: Path, tmp_path: Path
+) -> None:
+    def cut(header: fits.Header) -> None:
+        os.truncate(product, 100_000)
+
+    with pytest.raises(EOFError, match="within its units"):
+        copy_units(product, tmp_path / "copy.fits", cut, ["MASK"])
+    assert not (tmp_path / "copy.fits").exists()
+
+
+def test_an_empty_source_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.fits").write_bytes(b"")
+    with pytest.raises(BrokenFile, match="no whole FITS file"):
+        copy_units(tmp_path / "a.fits", tmp_path / "copy.fits", solved)
 
 
 def test_a_keyword_is_found_in_the_first_header_alone(product: Path) -> None:
