@@ -1,13 +1,15 @@
 """What is done behind the work is there at its end, or the work fails."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
 from astropy.io import fits
 
+from astro_assets.steps import behind
 from astro_assets.steps.behind import one_behind, written_behind
-from astro_assets.store import ImageFile, read_image
+from astro_assets.store import ImageFile, read_image, write_image
 
 
 def image(number):
@@ -31,9 +33,39 @@ def written(folder, names):
 def test_one_that_cannot_be_written_is_no_silence(tmp_path):
     (tmp_path / "file").write_text("in the way", encoding="ascii")
     names = [f"{number}.fits" for number in range(5)]
+    failing = [f"file/{number}.fits" for number in range(4)]  # more than are written at once
     with pytest.raises(OSError, match="file"):
-        written(tmp_path, ["file/a.fits", *names])
+        written(tmp_path, [*failing, *names])
     assert sorted(path.name for path in tmp_path.glob("*.fits")) == names  # the others went on
+
+
+def test_who_computes_waits_while_two_are_being_written(tmp_path, monkeypatch):
+    """Each keeps its planes in memory."""
+    handed, slow, go_on = [], [], threading.Event()
+
+    def write_slowly(path, file):
+        slow.append(path)
+        assert go_on.wait(10)
+        write_image(path, file)
+
+    monkeypatch.setattr(behind, "write_image", write_slowly)
+
+    def compute():
+        with written_behind() as write:
+            for number in range(6):
+                write(tmp_path / f"{number}.fits", image(number))
+                handed.append(number)
+
+    computing = threading.Thread(target=compute)
+    computing.start()
+    while len(slow) < 2:
+        time.sleep(0.01)
+    computing.join(0.2)  # it cannot end; without the limit it hands all of them over meanwhile
+    waiting = len(handed), len(slow)
+    go_on.set()
+    computing.join(10)
+    assert waiting[0] <= waiting[1] == 2
+    assert len(list(tmp_path.glob("*.fits"))) == len(handed) == 6
 
 
 def test_one_piece_of_work_goes_on_beside_the_next_product():

@@ -11,8 +11,8 @@ from astro_assets.definitions import build_defs
 from astro_assets.imaging.threads import over_rows, threads
 from astro_assets.settings import Resources, load_settings
 from astro_assets.steps import resources
-from astro_assets.steps.pool import map_frames
-from astro_assets.steps.resources import Allowance, allowance
+from astro_assets.steps.pool import frames_as_done, map_frames
+from astro_assets.steps.resources import Allowance, allowance, largest
 
 FRAME_BYTES = 300e6
 
@@ -55,6 +55,21 @@ def test_a_container_is_not_given_what_its_machine_has(tmp_path: Path) -> None:
     assert allowance(Resources(), tmp_path) == Allowance(1, 5e8)
 
 
+@pytest.mark.parametrize(("time", "cores"), [("250000 100000", 3), ("50000 100000", 1)])
+def test_a_share_of_a_core_counts_as_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, time: str, cores: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    (tmp_path / "cpu.max").write_text(time)
+    assert allowance(Resources(), tmp_path).cores == cores
+
+
+def test_a_container_that_may_take_more_than_there_is(tmp_path: Path) -> None:
+    (tmp_path / "cpu.max").write_text("100000000 100000\n")
+    (tmp_path / "memory.max").write_text(f"{10**15}\n")
+    assert allowance(Resources(), tmp_path) == allowance(Resources(), tmp_path / "none")
+
+
 def test_a_container_without_limits_has_what_its_machine_has(tmp_path: Path) -> None:
     (tmp_path / "cpu.max").write_text("max 100000\n")
     (tmp_path / "memory.max").write_text("max\n")
@@ -69,6 +84,17 @@ def test_the_settings_take_less_and_no_more_cores_than_there_are(tmp_path: Path)
 @pytest.mark.parametrize(("memory_bytes", "frames"), [(8e9, 4), (1.1e9, 2), (0.8e9, 1), (0.5e9, 1)])
 def test_memory_bounds_the_frames_side_by_side(memory_bytes: float, frames: int) -> None:
     assert Allowance(4, memory_bytes).side_by_side(FRAME_BYTES) == frames
+
+
+def test_frames_that_need_nothing_are_bound_by_cores_alone() -> None:
+    assert Allowance(4, 1e8).side_by_side(0) == 4
+
+
+def test_a_frame_needs_what_the_largest_does_and_one_that_is_gone_nothing(tmp_path: Path) -> None:
+    for size in (10, 30, 20):
+        (tmp_path / f"{size}.fits").write_bytes(bytes(size))
+    assert largest([*tmp_path.iterdir(), tmp_path / "gone.fits"]) == 30
+    assert largest([]) == 0
 
 
 def test_frames_are_worked_on_as_it_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,3 +129,31 @@ def test_the_settings_hold_for_whatever_dagster_runs(tmp_path: Path) -> None:
     )
     build_defs(load_settings(file))
     assert resources.allowed() == Allowance(1, 2.5e9)
+
+
+def test_one_frame_has_all_cores_and_many_have_one_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads within threads would take turns, and each keep planes of its own."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(3)))
+    monkeypatch.setattr(resources, "_CGROUP", Path("/nowhere"))
+    resources.use(Resources(memory_gb=8))
+
+    def parts_of(_: int) -> int:
+        parts: list[int] = []
+        over_rows(lambda first, last: parts.append(last - first), 300)
+        return len(parts)
+
+    assert map_frames(parts_of, range(1)) == [3]
+    assert map_frames(parts_of, range(7)) == [1] * 7
+
+
+def test_results_come_in_the_order_of_their_frames() -> None:
+    first = threading.Event()
+
+    def work(number: int) -> int:
+        if number:
+            first.set()
+        elif resources.allowed().cores > 1:
+            assert first.wait(10)
+        return number
+
+    assert list(frames_as_done(work, range(6))) == list(range(6))
