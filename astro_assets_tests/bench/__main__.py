@@ -19,7 +19,7 @@ from rich.console import Console
 from astro_assets_tests.bench import tables
 from astro_assets_tests.bench.compared import Compared, Done, Peer, Row
 from astro_assets_tests.bench.judge import Judged
-from astro_assets_tests.bench.measured import Cost, median
+from astro_assets_tests.bench.measured import Cost, median, of_command
 from astro_assets_tests.bench.night import QUICK, WHOLE, make_night
 from astro_assets_tests.bench.rows import Bench
 
@@ -32,12 +32,14 @@ def main() -> int:
     parser.add_argument("page", nargs="?", type=Path)
     parser.add_argument("--quick", action="store_true", help="a small night, one round")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", default="", help="rows whose work begins so")
+    parser.add_argument("--only", default="", help="rows whose work begins so; nothing is saved")
     asked = parser.parse_args()
     console = Console()
     size = QUICK if asked.quick else WHOLE
     with console.status("Making the night…"):
         night = make_night(FOLDER.absolute(), size)
+    with console.status("Compiling, as at install…"):
+        of_command([sys.executable, "-m", "astro_assets.imaging.warm"], Path.cwd())
     bench = Bench(night, FOLDER.absolute() / f"work-{size.name}")
     rounds = 1 if asked.quick else asked.rounds
     done = [
@@ -46,13 +48,14 @@ def main() -> int:
         if row.work.startswith(asked.only)
     ]
     found = [compared for each in done for compared in each.compared]
-    _save(FOLDER / ("quick.json" if asked.quick else "bench.json"), done)
+    if not asked.only:
+        _save(FOLDER / ("quick.json" if asked.quick else "bench.json"), done)
     console.print(tables.ratios(found), markup=False, soft_wrap=True)
     for each in done:
         if each.judged is not None:
             right = "right" if each.judged.holds else "WRONG"
             console.print(f"{each.work}: {right}: {each.judged.sentence}", markup=False)
-    if asked.page is not None:
+    if asked.page is not None and not asked.only:
         tables.write(asked.page, done, rounds)
     console.print(tables.one_line(found), soft_wrap=True, highlight=False)
     return 0 if all(c.reached is not False for c in found) else 1

@@ -3,7 +3,10 @@
 What belongs here: the measurements and their page. What does not: peers (`rows`).
 
     python -m astro_assets_tests.bench.growth docs/bench.md
-    python -m astro_assets_tests.bench.growth - --only "a session"
+    python -m astro_assets_tests.bench.growth docs/bench.md --only "a session"
+    python -m astro_assets_tests.bench.growth - --only tick
+
+What is measured alone takes its place among what the page has; `-` prints and writes nothing.
 
 A session's lights beyond the first twenty are these over again, each with other noise of 2 ADU and
 a later date; nights of a target are one night's stacks under other dates; known frames are small
@@ -14,7 +17,7 @@ import argparse
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -75,21 +78,36 @@ def main() -> int:
                     f"{line.what}, {line.count}: {line.cost.wall_s:.2f} s, {line.each}",
                     highlight=False,
                 )
-    text = _table(lines)
-    console.print(text, markup=False, soft_wrap=True)
+    console.print(table(_HEADINGS, _rows(lines)), markup=False, soft_wrap=True)
     if str(asked.page) != "-":
-        before = asked.page.read_text(encoding="utf-8") if asked.page.exists() else "# Speed\n"
-        kept = before.removesuffix(tables.growth_part(asked.page)).rstrip()
-        asked.page.write_text(f"{kept}\n\n{tables.GROWTH}\n{_ABOUT}\n{text}", encoding="utf-8")
+        write(asked.page, lines)
     return 0 if all(line.holds is not False for line in lines) else 1
 
 
+def write(page: Path, lines: Sequence[Line]) -> None:
+    """Write the lines into the page's part on growth; what was measured of other things stays."""
+    before = page.read_text(encoding="utf-8") if page.exists() else "# Speed\n"
+    part = tables.growth_part(page)
+    measured = {line.what for line in lines}
+    other = [row for row in tables.rows_of(part, len(_HEADINGS)) if row[0] not in measured]
+    rows = sorted([*other, *_rows(lines)], key=lambda row: _ORDER.index(row[0]))
+    kept = before.removesuffix(part).rstrip()
+    text = table(_HEADINGS, rows)
+    page.write_text(f"{kept}\n\n{tables.GROWTH}\n{_ABOUT}\n{text}", encoding="utf-8")
+
+
+SESSIONS = "lights of a session, fetched to stacked"
+NIGHTS = "nights of a target, composite anew"
+TABLE = "frames in the table, one session added"
+TICK = "frames that are known, one look of the sensor"
+_ORDER = SESSIONS, NIGHTS, TABLE, TICK
+
 _ABOUT = (
-    "Made by `python -m astro_assets_tests.bench.growth docs/bench.md`. A session's lights beyond "
-    "the first twenty are these over again, each with other noise of 2 ADU and a later date (a "
-    "camera of 668 × 1002); nights of a target are one night's stacks under other dates; known "
-    "frames are small files, and rows of tables without images. Megabytes are those of the "
-    "process, libraries included.\n"
+    "Made by `python -m astro_assets_tests.bench.growth docs/bench.md`, at once or one thing after "
+    "the other (`--only`). A session's lights beyond the first twenty are these over again, each "
+    "with other noise of 2 ADU and a later date (a camera of 668 × 1002); nights of a target are "
+    "one night's stacks under other dates; known frames are small files, and rows of tables "
+    "without images. Megabytes are those of the process, libraries included.\n"
 )
 
 
@@ -104,7 +122,7 @@ def sessions(counts: list[int]) -> Iterator[Line]:
         shutil.rmtree(folder)
         each = cost.cpu_s / count
         yield Line(
-            "lights of a session, fetched to stacked",
+            SESSIONS,
             count,
             cost,
             f"{each:.3f} CPU s a frame",
@@ -124,7 +142,7 @@ def nights() -> Iterator[Line]:
         cost = of_function(_STEPS, "composite", str(settings), str(count))
         shutil.rmtree(folder)
         yield Line(
-            "nights of a target, composite anew",
+            NIGHTS,
             count,
             cost,
             f"{cost.cpu_s / count:.3f} CPU s a night",
@@ -139,7 +157,7 @@ def tables_of_frames() -> Iterator[Line]:
     for count in (1_000, 10_000, 100_000):
         cost = of_function(_STEPS, "one_more_session", str(count))
         yield Line(
-            "frames in the table, one session added",
+            TABLE,
             count,
             cost,
             f"{cost.written_mb:.2f} MB written",
@@ -153,7 +171,7 @@ def ticks() -> Iterator[Line]:
     for count in (1_000, 10_000, 100_000):
         cost = of_function(_STEPS, "tick", str(count))
         yield Line(
-            "frames that are known, one look of the sensor",
+            TICK,
             count,
             cost,
             f"{1e6 * cost.wall_s / count:.0f} µs a frame",
@@ -175,8 +193,8 @@ def _night_of(lights: int) -> Night:
 
     def write(k: int) -> None:
         counts, header = fits.getdata(originals[k % _SEEDED], header=True)
-        noise = np.random.default_rng(k).normal(0.0, 2.0, counts.shape)
         if k >= _SEEDED:
+            noise = np.random.default_rng(k).normal(0.0, 2.0, counts.shape)
             counts = np.clip(np.rint(counts + noise), 0, 65535).astype(np.uint16)
         start = datetime.fromisoformat("2026-11-20T19:00:00") + timedelta(seconds=30 * k)
         header["DATE-OBS"] = start.isoformat(timespec="milliseconds")
@@ -191,22 +209,21 @@ def _sized(lights: int) -> Size:
     return replace(SMALL, lights=lights)
 
 
-def _table(lines: list[Line]) -> str:
+def _rows(lines: Sequence[Line]) -> list[list[str]]:
     mark = {True: "yes", False: "**no**", None: "–"}
-    rows = [
-        (
+    return [
+        [
             line.what,
-            line.count,
+            str(line.count),
             f"{line.cost.wall_s:.2f}",
             f"{line.cost.cpu_s:.2f}",
             f"{line.cost.peak_mb:.0f}",
             line.each,
             line.wanted,
             mark[line.holds],
-        )
+        ]
         for line in lines
     ]
-    return table(_HEADINGS, rows)
 
 
 if __name__ == "__main__":

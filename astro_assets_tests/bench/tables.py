@@ -90,6 +90,16 @@ def growth_part(page: Path) -> str:
     return heading + rest
 
 
+def rows_of(text: str, columns: int) -> list[list[str]]:
+    """The rows of a table of so many columns, its headings left out."""
+    cells = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in text.splitlines()
+        if line.startswith("|")
+    ]
+    return [row for row in cells[2:] if len(row) == columns]
+
+
 def _costs(done: Sequence[Done]) -> str:
     def limit(each: Cost | None) -> str:
         return "" if each is None else f"{each.wall_s:.2f}"

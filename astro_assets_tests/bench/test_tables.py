@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from astro_assets_tests.bench import tables
+from astro_assets_tests.bench import growth, tables
 from astro_assets_tests.bench.compared import Compared, Done
 from astro_assets_tests.bench.judge import Judged
 from astro_assets_tests.bench.measured import Cost
@@ -36,3 +36,28 @@ def test_growth_stays_when_the_ratios_are_written_anew(tmp_path: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert text.endswith(f"{tables.GROWTH}\nas it was\n")
     assert "old ratios" not in text
+
+
+def lines(what: str, *counts: int, wall_s: float) -> list[growth.Line]:
+    cost = Cost(wall_s=wall_s, cpu_s=2.0, peak_mb=300.0, read_mb=4.0, written_mb=5.0)
+    return [growth.Line(what, count, cost, "1 s a frame", "≤ 2", True) for count in counts]
+
+
+def test_what_is_measured_alone_joins_what_the_page_has(tmp_path: Path) -> None:
+    page = tmp_path / "bench.md"
+    tables.write(page, [done(right=True)], rounds=3)
+    ratios = page.read_text(encoding="utf-8").rstrip()
+    growth.write(page, lines(growth.SESSIONS, 20, 60, wall_s=1) + lines(growth.TICK, 9, wall_s=2))
+    growth.write(page, lines(growth.NIGHTS, 2, 100, wall_s=3))
+    growth.write(page, lines(growth.SESSIONS, 20, 600, wall_s=4))
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith(ratios)
+    rows = tables.rows_of(tables.growth_part(page), 8)
+    assert [row[:3] for row in rows] == [
+        [growth.SESSIONS, "20", "4.00"],
+        [growth.SESSIONS, "600", "4.00"],
+        [growth.NIGHTS, "2", "3.00"],
+        [growth.NIGHTS, "100", "3.00"],
+        [growth.TICK, "9", "2.00"],
+    ]
+    assert text.count("| What |") == 1
