@@ -6,10 +6,11 @@ table, and `frames.csv`, to which new sessions are added at the end. A new sessi
 of the others (docs/decisions/0016-table-in-parts.md).
 """
 
+import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -26,6 +27,7 @@ from astro_assets.store import Store, make_folder, sha256_of, whole_file, write_
 
 _STATE = "_sessions.json"
 """In the folder: which version of each session's table is in it. Parquet's readers pass over it."""
+_LOCK = "_lock"
 _NO_ROWS = "columns.parquet"
 """The columns and no rows, so that the folder can be read before there is a session."""
 _SHOWN = 100
@@ -48,9 +50,14 @@ def _broken(path: Path, error: Exception) -> BrokenFile:
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """What the export holds of one session. stamp : of the table that it was made from"""
+    """What the export holds of one session.
+
+    stamp : of the table that it was made from
+    size_bytes : of its part
+    """
 
     stamp: str
+    size_bytes: int
     frames: int
     solved: int
     accepted: int
@@ -83,12 +90,28 @@ def write_table(store: Store) -> Summary:
     if folder.is_file():  # as versions before this one had it
         folder.unlink()
     make_folder(folder)
+    with _alone_in(folder):
+        return _up_to_date(store, folder)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """A second writer waits: rows that both add would lie over each other."""
+    lock = os.open(folder / _LOCK, os.O_WRONLY | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _up_to_date(store: Store, folder: Path) -> Summary:
     state = _State.of(folder)
     stamps = _stamps(store)
     kept = {
         name: held
         for name, held in state.sessions.items()
-        if stamps.get(name) == held.stamp and _part(folder, name).is_file()
+        if stamps.get(name) == held.stamp and _is_whole(_part(folder, name), held)
     }
     if not kept:
         with whole_file(folder / _NO_ROWS) as part:
@@ -127,6 +150,13 @@ def _part(folder: Path, name: str) -> Path:
     return folder / source / f"{session}.parquet"
 
 
+def _is_whole(part: Path, held: _Held) -> bool:
+    try:
+        return part.stat().st_size == held.size_bytes
+    except FileNotFoundError:
+        return False
+
+
 def _write_part(store: Store, name: str, stamp: str) -> _Held:
     """Put one session's rows into the folder. Raises `BrokenFile`."""
     path = store.root / name
@@ -136,7 +166,8 @@ def _write_part(store: Store, name: str, stamp: str) -> _Held:
         raise _broken(path, error) from error
     with whole_file(_part(store.frames_table, name)) as part:
         parquet.write_table(rows, part)
-    return _Held(stamp, len(rows), _count(rows["solved"]), _count(rows["accepted"]))
+        size_bytes = part.stat().st_size
+    return _Held(stamp, size_bytes, len(rows), _count(rows["solved"]), _count(rows["accepted"]))
 
 
 def _count(flags: pa.ChunkedArray) -> int:

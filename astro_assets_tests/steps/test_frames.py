@@ -1,6 +1,11 @@
 """The table of every frame, as sessions come, change and break."""
 
+import os
 import shutil
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
 
@@ -147,6 +152,163 @@ def test_what_a_power_cut_left_at_the_end_of_the_text_is_dropped(store: Store) -
     assert list(pd.read_csv(csv_of(store))["frame"]) == ["a", "b", "c", "z"]
 
 
+class PowerCut(BaseException):
+    """What nothing catches."""
+
+
+@contextmanager
+def power_for(syncs: int) -> Iterator[None]:
+    """The power goes at the sync after so many."""
+    left = syncs
+    real = os.fsync
+
+    def sync(descriptor: int) -> None:
+        nonlocal left
+        if not left:
+            raise PowerCut
+        left -= 1
+        real(descriptor)
+
+    with pytest.MonkeyPatch.context() as patch, suppress(PowerCut):
+        patch.setattr(os, "fsync", sync)
+        yield
+
+
+def both_agree(store: Store, names: list[str]) -> None:
+    """Sorted, for the text is in the order in which sessions came."""
+    assert sorted(table_of(store)["frame"]) == names
+    text = pd.read_csv(csv_of(store), dtype=str)
+    assert sorted(text["frame"]) == names
+    assert set(text["source"]) == {"attic"}, "a line is cut, or runs into another"
+
+
+@pytest.mark.parametrize("change", ["first", "one more", "one changed", "one gone"])
+def test_whenever_it_is_cut_short_the_next_one_makes_it_whole(tmp_path: Path, change: str) -> None:
+    names = {
+        "first": ["a", "b", "c"],
+        "one more": ["a", "b", "c", "z"],
+        "one changed": ["b", "longer name than before", "second"],
+        "one gone": ["a", "b"],
+    }[change]
+    for syncs in range(100):
+        store = Store(tmp_path / str(syncs))
+        put(store, "2026-11-20_M31_T20", *names[:2] if change == "first" else "ab")
+        put(store, "2026-11-21_M31_T20", "c")
+        if change != "first":
+            frames.write_table(store)
+        if change == "one more":
+            put(store, "2026-11-19_M42_T20", "z")
+        if change == "one changed":
+            put(store, "2026-11-20_M31_T20", "longer name than before", "second")
+            put(store, "2026-11-21_M31_T20", "b")
+        if change == "one gone":
+            (store.solved("attic", "2026-11-21_M31_T20") / solve.TABLE).unlink()
+        done = False
+        with power_for(syncs):
+            frames.write_table(store)
+            done = True
+        if store.frames_table.is_dir() and any(store.frames_table.glob("**/*.parquet")):
+            table_of(store)  # who reads it meanwhile is not told that it is broken
+        frames.write_table(store)
+        both_agree(store, names)
+        if done:
+            assert syncs > 2, "it was cut nowhere"
+            return
+    raise AssertionError("it syncs without end")
+
+
+def test_what_is_noted_is_on_stable_storage(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, synced = os.fsync, {}
+
+    def sync(descriptor: int) -> None:
+        status = os.fstat(descriptor)
+        synced[status.st_ino] = status.st_size
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    frames.write_table(store)
+    text = csv_of(store).stat().st_ino
+    synced.pop(text)
+    put(store, "2026-11-22_M31_T20", "d")
+    frames.write_table(store)
+    for path in [csv_of(store), *store.frames_table.rglob("*.parquet")]:
+        assert synced[path.stat().st_ino] == path.stat().st_size, path
+    assert csv_of(store).stat().st_ino == text
+
+
+@pytest.mark.parametrize("left_bytes", [None, 0, 600])
+@pytest.mark.parametrize("more", [[], ["z"]])
+def test_a_text_that_lost_its_end_is_made_anew(
+    store: Store, left_bytes: int | None, more: list[str]
+) -> None:
+    frames.write_table(store)
+    csv_of(store).unlink() if left_bytes is None else os.truncate(csv_of(store), left_bytes)
+    if more:
+        put(store, "2026-11-19_M42_T20", *more)
+    frames.write_table(store)
+    both_agree(store, ["a", "b", "c", *more])
+
+
+def test_sessions_that_come_and_go_at_once(store: Store) -> None:
+    frames.write_table(store)
+    (store.solved("attic", "2026-11-21_M31_T20") / solve.TABLE).unlink()
+    put(store, "2026-11-19_M42_T20", "z")
+    frames.write_table(store)
+    both_agree(store, ["a", "b", "z"])
+
+
+def test_two_at_a_time_take_turns(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`sync` by hand, while the daemon's morning runs: each sees other sessions."""
+    frames.write_table(store)
+    put(store, "2026-11-22_M31_T20", "d")
+    real, waiting, go_on = os.fsync, threading.Event(), threading.Event()
+
+    def slow(descriptor: int) -> None:
+        """The first one is held up when its rows are in the text, before it notes that."""
+        at_text = Path(f"/proc/self/fd/{descriptor}").readlink() == csv_of(store)
+        if at_text and not waiting.is_set():
+            waiting.set()
+            assert go_on.wait(10)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", slow)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(frames.write_table, store)
+        assert waiting.wait(10)
+        put(store, "2026-11-19_M31_T20", "a frame with a much longer name")
+        second = pool.submit(frames.write_table, store)
+        wait([second], 0.3)  # it has its turn afterwards
+        go_on.set()
+        first.result()
+        second.result()
+    frames.write_table(store)
+    both_agree(store, ["a", "a frame with a much longer name", "b", "c", "d"])
+
+
+@pytest.mark.parametrize("damage", [b"", b"PAR1 and nonsense"])
+def test_a_part_that_was_damaged_is_made_anew(store: Store, damage: bytes) -> None:
+    frames.write_table(store)
+    (store.frames_table / "attic/2026-11-20_M31_T20.parquet").write_bytes(damage)
+    frames.write_table(store)
+    both_agree(store, ["a", "b", "c"])
+
+
+def test_folders_of_sources_that_are_gone_go(store: Store) -> None:
+    frames.write_table(store)
+    shutil.rmtree(store.root / "solved")
+    frames.write_table(store)
+    assert len(table_of(store)) == 0
+    assert [path.name for path in store.frames_table.iterdir() if path.is_dir()] == []
+
+
+def test_a_table_that_has_all_is_left_as_it_is(store: Store) -> None:
+    frames.write_table(store)
+    before = csv_of(store).stat()
+    frames.write_table(store)
+    after = csv_of(store).stat()
+    assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
+
+
 def test_a_column_that_only_some_sessions_fill_reads_as_one(store: Store) -> None:
     put(store, "2026-11-19_M42_T20", "z", site="Roque", n_stars=5, circular=True)
     put(store, "2026-11-18_M42_T20", "y", site=None, n_stars=float("nan"))
@@ -178,7 +340,9 @@ def test_another_version_is_made_anew(store: Store, monkeypatch: pytest.MonkeyPa
 def test_nothing_yet(tmp_path: Path) -> None:
     summary = frames.write_table(Store(tmp_path))
     assert summary.figures["frames"] == 0
-    assert len(parquet.read_table(Store(tmp_path).frames_table)) == 0
+    table = parquet.read_table(Store(tmp_path).frames_table)
+    assert len(table) == 0
+    assert {"source", "session", "frame", "fwhm_px"} <= set(table.column_names)
 
 
 def test_the_page_on_the_reduction_names_every_figure() -> None:
