@@ -4,6 +4,8 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -42,11 +44,15 @@ def opened() -> Iterator[Opened]:
         server.join()
 
 
-def _serve(far: socket.socket, shown: Identity, speak: Speak) -> None:
+def _shake_hands(far: socket.socket, shown: Identity) -> ssl.SSLSocket:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(shown.certificate_file, shown.key_file)
+    return context.wrap_socket(far, server_side=True)
+
+
+def _serve(far: socket.socket, shown: Identity, speak: Speak) -> None:
     try:
-        with context.wrap_socket(far, server_side=True) as connection:
+        with _shake_hands(far, shown) as connection:
             speak(connection)
     except OSError:
         far.close()
@@ -104,6 +110,48 @@ def test_a_record_that_was_changed_on_its_way_is_an_error(tmp_path: Path, opened
         drained(opened(shown, Trust(ca_file=shown.ca_file), forge))
 
 
+def test_what_is_here_is_not_held_back_until_more_comes(tmp_path: Path, opened: Opened) -> None:
+    shown, over = identity(tmp_path), threading.Event()
+
+    def pause(connection: ssl.SSLSocket) -> None:
+        connection.sendall(CONTENT[:100])
+        over.wait(10)
+
+    stream = opened(shown, Trust(ca_file=shown.ca_file), pause, timeout_s=5)
+    buffer = memoryview(bytearray(100_000))
+    try:
+        assert stream.recv_into(buffer, 100_000) == 100
+    finally:
+        over.set()
+        stream.close()
+
+
+def test_the_good_bye_is_answered(tmp_path: Path, opened: Opened) -> None:
+    """Some servers wait for it before they say that all was sent."""
+    shown, answered = identity(tmp_path), threading.Event()
+
+    def wait_for_it(connection: ssl.SSLSocket) -> None:
+        goodbye(connection)
+        answered.set()
+
+    assert drained(opened(shown, Trust(ca_file=shown.ca_file), wait_for_it)) == CONTENT
+    assert answered.wait(10)
+
+
+def test_who_does_not_read_our_good_bye_does_no_harm(tmp_path: Path, opened: Opened) -> None:
+    shown = identity(tmp_path)
+
+    def turn_away(connection: ssl.SSLSocket) -> None:
+        connection.sendall(CONTENT[:100])
+        connection.setblocking(False)  # its own good-bye goes out, ours is not waited for
+        with suppress(ssl.SSLWantReadError):
+            connection.unwrap()
+        connection.detach()
+
+    stream = opened(shown, Trust(ca_file=shown.ca_file), turn_away)
+    assert drained(stream) == CONTENT[:100]
+
+
 def test_silence_has_an_end(tmp_path: Path, opened: Opened) -> None:
     shown, over = identity(tmp_path), threading.Event()
     trust = Trust(ca_file=shown.ca_file)
@@ -116,8 +164,16 @@ def test_silence_has_an_end(tmp_path: Path, opened: Opened) -> None:
 
 def test_a_certificate_that_nobody_vouches_for(tmp_path: Path, opened: Opened) -> None:
     shown, other = identity(tmp_path / "shown"), identity(tmp_path / "other")
-    with pytest.raises(ssl.SSLCertVerificationError):
-        opened(shown, Trust(ca_file=other.ca_file), goodbye)
+    near, far = socket.socketpair()
+    near.settimeout(10)
+    far.settimeout(10)
+    with ThreadPoolExecutor(1) as pool:
+        serving = pool.submit(_shake_hands, far, shown)
+        with pytest.raises(ssl.SSLCertVerificationError):
+            TlsStream(near, client_context(Trust(ca_file=other.ca_file), "far"), "localhost", None)
+        assert near.fileno() == -1, "it is left open"
+        with pytest.raises(ssl.SSLError, match="alert unknown ca"):
+            serving.result(10)  # the other side is told why
 
 
 def test_another_certificate_than_the_pinned_one(tmp_path: Path, opened: Opened) -> None:
