@@ -54,6 +54,7 @@ def test_any_frame_and_masters(
     raw = rng.integers(0, 65536, shape).astype(np.uint16 if counts else np.float32)
     if not counts:
         raw[rng.random(shape) < 0.1] = rng.choice([np.nan, np.inf, -np.inf])
+    raw[rng.random(shape) < 0.05] = 59000  # which is the first that counts as saturated
     flat = rng.uniform(0.0, 1.2, shape).astype(np.float32)
     flat[rng.random(shape) < 0.1] = rng.choice([np.nan, 0.0, 0.1])
     with_bias = with_bias or (with_flat or with_dark)

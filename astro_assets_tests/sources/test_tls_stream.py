@@ -146,9 +146,12 @@ def test_who_does_not_read_our_good_bye_does_no_harm(tmp_path: Path, opened: Ope
         connection.setblocking(False)  # its own good-bye goes out, ours is not waited for
         with suppress(ssl.SSLWantReadError):
             connection.unwrap()
-        connection.detach()
+        socket.socket(fileno=connection.detach()).close()
+        gone.set()
 
+    gone = threading.Event()
     stream = opened(shown, Trust(ca_file=shown.ca_file), turn_away)
+    assert gone.wait(10)
     assert drained(stream) == CONTENT[:100]
 
 

@@ -46,6 +46,39 @@ def test_rows_are_those_of_the_file(tmp_path: Path) -> None:
     assert plain.exposure_s is None
 
 
+def test_no_file_stays_open(tmp_path: Path) -> None:
+    """A night's stack reads rows by the thousand."""
+    product(tmp_path / "G.fits")
+    rows, space = file_rows(tmp_path / "G.fits", ("WEIGHT",)), Workspace()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for y in range(20):
+        rows.rows(y, y + 1, space)
+    (tmp_path / "G.fits").write_bytes(b"")
+    for _ in range(5):
+        with pytest.raises(BrokenFile):
+            rows.rows(0, 1, space)
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before
+
+
+def test_planes_of_another_kind_or_size_are_refused(tmp_path: Path) -> None:
+    small, whole = np.ones((5, 6), np.float32), np.ones((5, 6), np.uint8)
+    for name, refusal, hdus in (
+        ("a mask of counts", "MASK of another kind", [small, whole.astype(np.float32)]),
+        ("a mask of its own size", "several sizes", [small, whole[:4]]),
+        ("scaled", "an image of another kind", [small]),
+        ("a cube", "no whole file", [np.ones((2, 5, 6), np.float32)]),
+    ):
+        image, *mask = hdus
+        more = [fits.ImageHDU(data, name="MASK") for data in mask]
+        first = fits.PrimaryHDU(image)
+        if name == "scaled":
+            first.header["BSCALE"] = 2.0
+        path = tmp_path / f"{name}.fits"
+        fits.HDUList([first, *more]).writeto(path)
+        with pytest.raises(BrokenFile, match=refusal):
+            file_rows(path)
+
+
 def test_rows_without_gradient_are_those_of_the_frame_without_it(tmp_path: Path) -> None:
     y, x = np.mgrid[:200, :300]
     rng = np.random.default_rng(2)
