@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,30 @@ def whole_file(path: Path, *, replace: bool = True) -> Iterator[Path]:
 
 
 @contextmanager
+def parts_in(folder: Path) -> Iterator[Callable[[], Path]]:
+    """Yield what makes a new part in ``folder``, to be written now and published later.
+
+    Parts that are not published (`publish`) by the end of the block vanish. What a killed process
+    left half written in the folder is removed.
+    """
+    make_folder(folder)
+    parts: list[Path] = []
+
+    def new_part() -> Path:
+        handle, name = tempfile.mkstemp(prefix=".", suffix=PART_SUFFIX, dir=folder)
+        os.close(handle)
+        parts.append(Path(name))
+        return parts[-1]
+
+    with _writing_in(folder, "."):
+        try:
+            yield new_part
+        finally:
+            for part in parts:
+                part.unlink(missing_ok=True)
+
+
+@contextmanager
 def _writing_in(folder: Path, prefix: str) -> Iterator[None]:
     """Share a lock on the folder with all who write there; whoever is alone first tidies up.
 
@@ -73,8 +97,7 @@ def publish(part: Path, path: Path, *, replace: bool) -> None:
     """
     with suppress(PermissionError):  # a FAT card's files have no such bits
         part.chmod(0o644)
-    with part.open("rb") as file:
-        os.fsync(file.fileno())
+    sync_file(part)
     if replace:
         part.replace(path)
     else:
@@ -103,6 +126,12 @@ def make_folder(folder: Path) -> None:
     make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
     sync_folder(folder.parent)
+
+
+def sync_file(path: Path) -> None:
+    """Put a file's bytes on stable storage."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:

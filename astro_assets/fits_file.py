@@ -42,9 +42,8 @@ def write_hdu(file: BinaryIO, hdu: Any) -> None:
         return
     hdu.verify("fix")
     pixels = np.ascontiguousarray(data).reshape(-1)
-    write_all(file, head(hdu.header, _data_sum(pixels)))
-    _write_big_endian(file, pixels)
-    write_all(file, bytes(-pixels.nbytes % _BLOCK))
+    write_all(file, head(hdu.header, data_sum(pixels)))
+    write_pixels(file, pixels)
 
 
 def write_all(file: BinaryIO, content: bytes | memoryview) -> None:
@@ -80,7 +79,7 @@ def head(header: fits.Header, data_sum: int) -> bytes:
     return bytes(header.tostring(), "ascii")
 
 
-def _data_sum(pixels: _Pixels) -> int:
+def data_sum(pixels: _Pixels) -> int:
     """Ones'-complement sum of the 32-bit words that the data will be in the file."""
     if pixels.dtype == np.uint16:
         return _folded(sum(_sum_of_bytes(part.view(np.uint8)) for part in _stored_parts(pixels)))
@@ -118,12 +117,19 @@ def _encoded(value: int) -> str:
     return (letters[-1:] + letters[:-1]).decode("ascii")
 
 
-def _write_big_endian(file: BinaryIO, pixels: _Pixels) -> None:
+def write_pixels(file: BinaryIO, pixels: _Pixels) -> None:
+    """Write contiguous (n,) values as the blocks of a data unit.
+
+    Raises
+    ------
+    OSError : they cannot be written
+    """
     if pixels.dtype == np.uint8:
         write_all(file, pixels.data)
-        return
-    for part in _stored_parts(pixels):
-        write_all(file, part.view(np.uint8).data)
+    else:
+        for part in _stored_parts(pixels):
+            write_all(file, part.view(np.uint8).data)
+    write_all(file, bytes(-pixels.nbytes % _BLOCK))
 
 
 def _stored_parts(pixels: _Pixels) -> Iterator[NDArray[Any]]:

@@ -1,13 +1,12 @@
-"""A FITS file by its units, as the bytes lie: what needs no decoding is read and copied straight.
+"""A FITS file by its units, as the bytes lie: what needs no decoding is read straight.
 
-What belongs here: finding headers and data units, reading plain pixels, copying units below
-another header. What does not: files that need more than that (scaled, packed, compressed ones),
+What belongs here: finding headers and data units, reading plain pixels, writing them below another
+header. What does not: files that need more than that (scaled, packed, compressed ones),
 which astropy reads (`store`); an HDU from arrays (`fits_file`).
 """
 
 import io
-import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,8 +16,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from astro_assets.errors import BrokenFile
-from astro_assets.files import whole_file
-from astro_assets.fits_file import head, write_all, write_hdu
+from astro_assets.fits_file import data_sum, head, write_all, write_hdu, write_pixels
 
 _BLOCK, _CARD = 2880, 80
 _PART = 1 << 18
@@ -143,60 +141,109 @@ def header_value(path: Path, keyword: str) -> Any:
     raise BrokenFile(f"{path} is not a readable FITS file (its header has no end): take it away")
 
 
-def copy_units(
-    source: Path,
-    path: Path,
-    describe: Callable[[fits.Header], None],
-    keep: Sequence[str] = (),
-    more: Iterable[Any] = (),
-) -> None:
-    """Write the first image of ``source`` below another header, whole or not at all.
+@dataclass(frozen=True, slots=True)
+class Plane:
+    """An image of a file as it was read: its header as it lies there, and its pixels.
 
-    The data units are copied by the system, so that they and their checksums stay what they are.
+    data_sum : that of the pixels, which is what the header says
+    """
 
-    Parameters
-    ----------
-    describe : changes the image's header into the one that it gets; its checksum is made anew
-    keep : names of further units that come along as they are
-    more : HDUs to write after them
+    header: bytes
+    data_sum: int
+    pixels: NDArray[Any]
+
+
+def checked_planes(path: Path, keep: Sequence[str] = ()) -> list[Plane]:
+    """The first image of a file of plain images, and those of these names, found undamaged.
 
     Raises
     ------
-    BrokenFile : ``source`` does not consist of whole units with checksums
-    OSError : it cannot be read, or the copy not be written
+    BrokenFile : they are not whole, or not what their DATASUM says
     """
-    with source.open("rb", buffering=0) as file, whole_file(path) as part:
-        found = units(file)
-        if found is None or "DATASUM" not in found[0].header:
-            raise BrokenFile(f"{source} is no whole FITS file with checksums: make it again")
-        first = found[0]
-        describe(first.header)
-        with part.open("wb", buffering=0) as written:
-            write_all(written, head(first.header, int(first.header["DATASUM"])))
-            _copy(file, written, first.data_at, first.ends_at)
-            for unit in found[1:]:
-                if unit.name in keep:
-                    _copy(file, written, unit.starts_at, unit.ends_at)
-            for hdu in more:
-                write_hdu(written, hdu)
+    try:
+        with path.open("rb", buffering=0) as file:
+            found = units(file)
+            if not found or "DATASUM" not in found[0].header or not found[0].is_plain:
+                raise BrokenFile(f"{path} is no whole FITS file with checksums: make it again")
+            wanted = [found[0], *(unit for unit in found[1:] if unit.name in keep)]
+            return [_checked(path, file, unit) for unit in wanted]
+    except EOFError as error:
+        raise BrokenFile(f"{path} is not whole ({error}): make it again") from error
 
 
-def _copy(source: BinaryIO, target: BinaryIO, start: int, end: int) -> None:
-    """Bytes of one file onto the end of another, without passing through this program."""
-    while start < end:
-        try:
-            count = os.sendfile(target.fileno(), source.fileno(), start, end - start)
-        except OSError:
-            count = 0  # not between these file systems
-        if count == 0:
-            count = _by_hand(source, target, start, end)
-        start += count
+def _checked(path: Path, file: BinaryIO, unit: Unit) -> Plane:
+    file.seek(unit.starts_at)
+    header = np.empty(unit.data_at - unit.starts_at, np.uint8)
+    _read_into(file, header)
+    values = pixels(file, unit)
+    found = data_sum(values.reshape(-1))
+    if str(found) != str(unit.header.get("DATASUM", "")).strip():
+        what = unit.name or "its image"
+        raise BrokenFile(f"{path} is damaged ({what} is not what DATASUM says): make it again")
+    return Plane(header.tobytes(), found, values)
 
 
-def _by_hand(source: BinaryIO, target: BinaryIO, start: int, end: int) -> int:
-    source.seek(start)
-    content = source.read(min(end - start, 4 * _PART))
-    if not content:
-        raise EOFError("the file ends within its units")
-    write_all(target, content)
-    return len(content)
+def write_below(part: Path, room: int, planes: Sequence[Plane], more: Iterable[Any] = ()) -> None:
+    """Write planes to a part, and HDUs after them; the first header is to come (`put_header`).
+
+    Parameters
+    ----------
+    room : bytes left for it, in whole blocks
+    planes : the first one's header is not written
+
+    Raises
+    ------
+    OSError : they cannot be written
+    """
+    with part.open("wb", buffering=0) as file:
+        file.seek(room)
+        for number, plane in enumerate(planes):
+            if number:
+                write_all(file, plane.header)
+            write_pixels(file, plane.pixels.reshape(-1))
+        for hdu in more:
+            write_hdu(file, hdu)
+
+
+def room_for(header: fits.Header) -> int:
+    """Bytes that a header takes, its checksums included."""
+    return len(head(header.copy(), 0))
+
+
+def put_header(part: Path, room: int, header: fits.Header, total: int) -> None:
+    """Write the header that `write_below` has left room for.
+
+    Where it leaves blocks of it they are filled with blank cards, which tell nothing (FITS 4.0,
+    4.4.2.4); where it needs more what follows is moved.
+
+    Parameters
+    ----------
+    total : the sum of the pixels below it
+
+    Raises
+    ------
+    OSError : it cannot be written
+    """
+    content = head(header, total)
+    for _ in range((room - len(content)) // _CARD):
+        header.append(bottom=True)
+    if len(content) < room:
+        content = head(header, total)
+    with part.open("r+b", buffering=0) as file:
+        if len(content) > room:
+            _move(file, room, len(content) - room)
+        file.seek(0)
+        write_all(file, content)
+
+
+def _move(file: BinaryIO, start: int, by: int) -> None:
+    """What lies from ``start`` on goes further back, the last of it first."""
+    stop = file.seek(0, io.SEEK_END)
+    while stop > start:
+        first = max(start, stop - 4 * _PART)
+        some = np.empty(stop - first, np.uint8)
+        file.seek(first)
+        _read_into(file, some)
+        file.seek(first + by)
+        write_all(file, some.data)
+        stop = first

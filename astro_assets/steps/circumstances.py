@@ -36,6 +36,8 @@ _KEYWORDS: Mapping[str, tuple[str, str]] = {
     "moon_illumination": ("MOONILLU", "share of the Moon's disk that is lit"),
     "moon_separation_deg": ("MOONSEP", "[deg] between Moon and target"),
 }
+ANY_SKY: Sky = dict.fromkeys(_KEYWORDS, 0.0)
+"""all that a header may tell of it, where only the header's size is asked for"""
 _UP_DEG = 0.5
 """so far above the horizon, or below, is no rounding"""
 

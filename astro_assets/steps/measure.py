@@ -26,7 +26,7 @@ from astro_assets.imaging.profile import Profile
 from astro_assets.imaging.solve import Solution
 from astro_assets.imaging.stars import DETECTION_SIGMA, seeing, stars_and_profile
 from astro_assets.steps import provenance
-from astro_assets.store import read_image
+from astro_assets.store import ImageFile, read_image
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,11 @@ class Measured:
 
 def measure(path: Path) -> Measured:
     """Find the sky and the stars of a calibrated frame."""
-    file = read_image(path)
+    return measured_of(path, read_image(path))
+
+
+def measured_of(path: Path, file: ImageFile) -> Measured:
+    """`measure`, of a file that has been read."""
     mask = file.mask if file.mask is not None else np.zeros(file.image.shape, np.uint8)
     frame = frame_from_header(file.header, None, path.name)
     image = file.image

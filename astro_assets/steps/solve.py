@@ -1,7 +1,7 @@
 """Solved frames: a WCS, a star table and quality figures for each, and the verdict on each."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from astro_assets.errors import NotSolved, Unusable
+from astro_assets.files import parts_in
 from astro_assets.fits_units import header_value
 from astro_assets.imaging.grid import MAX_SEPARATION_DEG, strays
 from astro_assets.imaging.photometry import transparency
@@ -17,10 +18,15 @@ from astro_assets.imaging.solve import Solution
 from astro_assets.settings import Limits, Solving
 from astro_assets.steps import calibrate, circumstances, pictures, provenance
 from astro_assets.steps.inputs import quarantined
-from astro_assets.steps.measure import Measured, compared, figures_of, measure
-from astro_assets.steps.pool import frames_as_done, map_frames
-from astro_assets.steps.resources import largest
-from astro_assets.steps.solved_file import ACCEPTED, Judged, write_solved
+from astro_assets.steps.measure import Measured, compared, figures_of
+from astro_assets.steps.pool import map_frames
+from astro_assets.steps.solved_alone import ByItself, each_by_itself
+from astro_assets.steps.solved_file import (
+    ACCEPTED,
+    Judged,
+    Staged,
+    publish_solved,
+)
 from astro_assets.steps.solving import SessionSolver
 from astro_assets.steps.summary import Judgement, Summary
 from astro_assets.steps.usual import Equipment, usual_zero_points
@@ -29,8 +35,6 @@ from astro_assets.store import Store, read_image, whole_file
 TABLE = "frames.parquet"
 GOOD_RESIDUAL_PX = 0.8
 GOOD_SOLVED_FRACTION = 0.8
-_NEED = 5
-"""memory to measure one frame, in sizes of its file"""
 
 Log = Callable[[str], None]
 
@@ -63,52 +67,47 @@ def solve_session(
         for name, reason in zip(ledger["frame"], ledger["reason"], strict=True)
         if not reason
     ]
-    lost: list[dict[str, object]] = []
     solver = SessionSolver(store, folder, solving, log, nova_key)
-    pairs = solver.solve_all(_measured(calibrated, names, lost), len(names))
-    measured, solutions = [m for m, _ in pairs], [s for _, s in pairs]
-    figures = compared(measured, solutions, [figures_of(m, s) for m, s in pairs])
-    verdicts = _at_home(measured, solutions, judge(figures, limits))
-    skies = circumstances.sky_of([m.frame for m in measured], [_centre(m, s) for m, s in pairs])
+    with parts_in(folder) as new_part:
+        found = each_by_itself(calibrated, names, solver, new_part)
+        lost = [_lost(name, "solve", e) for name, e in zip(names, found, strict=True)
+                if isinstance(e, Unusable)]  # fmt: skip
+        shown = [each for each in found if isinstance(each, ByItself)]
+        pairs = solver.finished([(each.measured, each.solution) for each in shown])
+        frames = _judged(pairs, limits)
+        _publish_all(folder, frames, [each.staged for each in shown])
     usual = usual_zero_points(folder.parent, session, TABLE)
-    frames = [
-        Judged(*each) for each in zip(measured, solutions, figures, verdicts, skies, strict=True)
-    ]
-    _write_all(folder, frames)
     rows = [_row(each, usual) for each in frames]
     table = pd.DataFrame([*rows, *lost, *_never_solved(store, source, session, ledger)])
     table = _labelled(table, source, session)
     with whole_file(folder / TABLE) as part:
         table.to_parquet(part, index=False)
-    return _summary(folder, table, measured)
+    return _summary(folder, table, [m for m, _ in pairs])
 
 
-def _measured(
-    calibrated: Path, names: Sequence[str], lost: list[dict[str, object]]
-) -> Iterator[Measured]:
-    """The frames with their stars, in order; a row in ``lost`` for each that shows nothing."""
-
-    def tried(name: str) -> Measured | Unusable:
-        try:
-            return measure(calibrated / f"{name}.fits")
-        except Unusable as error:
-            return error
-
-    need_bytes = _NEED * largest(calibrated / f"{name}.fits" for name in names)
-    for name, found in zip(names, frames_as_done(tried, names, need_bytes), strict=True):
-        if isinstance(found, Measured):
-            yield found
-        else:
-            lost.append(_lost(name, "solve", found))
+def _judged(pairs: Sequence[tuple[Measured, Solution | NotSolved]], limits: Limits) -> list[Judged]:
+    """The frames beside one another."""
+    measured, solutions = [m for m, _ in pairs], [s for _, s in pairs]
+    figures = compared(measured, solutions, [figures_of(m, s) for m, s in pairs])
+    verdicts = _at_home(measured, solutions, judge(figures, limits))
+    skies = circumstances.sky_of([m.frame for m in measured], [_centre(m, s) for m, s in pairs])
+    return [
+        Judged(*each) for each in zip(measured, solutions, figures, verdicts, skies, strict=True)
+    ]
 
 
-def _write_all(folder: Path, frames: Sequence[Judged]) -> None:
+def _publish_all(folder: Path, frames: Sequence[Judged], staged: Sequence[Staged | None]) -> None:
     """The solved frames, and no others."""
-    solved = [each for each in frames if isinstance(each.solution, Solution)]
-    map_frames(lambda each: write_solved(folder / each.measured.path.name, each), solved)
-    written = {each.measured.path.name for each in solved}
+
+    def publish(each: tuple[Judged, Staged | None]) -> None:
+        frame, written = each
+        if written is not None:
+            publish_solved(folder / frame.measured.path.name, written, frame)
+
+    map_frames(publish, zip(frames, staged, strict=True))
+    solved = {f.measured.path.name for f in frames if isinstance(f.solution, Solution)}
     for path in folder.glob("*.fits"):
-        if path.name not in written:
+        if path.name not in solved:
             path.unlink()
 
 

@@ -4,8 +4,8 @@ What belongs here: what is written of one frame. What does not: finding it out (
 `solving`), the session's table (`solve`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +13,16 @@ from astropy.io import fits
 from astropy.table import Table
 
 from astro_assets.errors import NotSolved
-from astro_assets.fits_units import copy_units
+from astro_assets.files import publish
+from astro_assets.fits_units import Plane, put_header, room_for, write_below
 from astro_assets.imaging.quality import Figures, Verdict
 from astro_assets.imaging.solve import Solution
 from astro_assets.steps import circumstances, provenance, versions
 from astro_assets.steps.measure import Measured
 
 ACCEPTED = "AAACCEPT"
+KEPT_PLANES = ("MASK",)
+_ANY_VERDICT = Verdict(accepted=True, reason="", weight=1.0, transparency=1.0)
 _MAGNITUDES = (
     ("zero_point_mag", "MAGZP", "mag", "of 1 e-/s"),
     ("limiting_mag", "MAGLIM", "mag", "5 sigma"),
@@ -44,15 +47,54 @@ class Judged:
         return self.verdict.reason or unsolved
 
 
-def write_solved(path: Path, each: Judged) -> None:
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A solved frame that only its header is still wanting, for which its part has room.
+
+    before : the calibrated frame's header, as it lies in its file
+    """
+
+    part: Path
+    room: int
+    before: bytes
+    data_sum: int
+
+
+def stage(
+    part: Path, planes: Sequence[Plane], measured: Measured, solution: Solution, figures: Figures
+) -> Staged:
     """Write image and mask as they are in the calibrated frame, and its stars.
+
+    What the verdict and the session's other frames will tell changes the header's size by little.
 
     Raises
     ------
-    BrokenFile : the calibrated frame is not whole
+    OSError : they cannot be written
     """
-    stars = fits.BinTableHDU(Table.from_pandas(each.measured.stars), name="STARS")
-    copy_units(each.measured.path, path, partial(_describe, each), ["MASK"], [stars])
+    image = planes[0]
+    likely = Judged(measured, solution, figures, _ANY_VERDICT, circumstances.ANY_SKY)
+    room = room_for(_described(likely, image.header))
+    stars = fits.BinTableHDU(Table.from_pandas(measured.stars), name="STARS")
+    write_below(part, room, planes, [stars])
+    return Staged(part, room, image.header, image.data_sum)
+
+
+def publish_solved(path: Path, staged: Staged, each: Judged) -> None:
+    """Write the header, and let the frame appear.
+
+    Raises
+    ------
+    OSError : it cannot be written
+    """
+    header = _described(each, staged.before)
+    put_header(staged.part, staged.room, header, staged.data_sum)
+    publish(staged.part, path, replace=True)
+
+
+def _described(each: Judged, before: bytes) -> fits.Header:
+    header = fits.Header.fromstring(before)
+    _describe(each, header)
+    return header
 
 
 def _describe(each: Judged, header: fits.Header) -> None:

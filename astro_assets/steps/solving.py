@@ -51,13 +51,14 @@ class SessionSolver:
         self._from_nova: CatalogueStars | None = None
         self._before = _read(self.folder / UNSOLVED)
         self._failed: dict[str, dict[str, str]] = {}
+        self._last: Solution | None = None
+        self._no_index: NoSolverIndex | None = None
+        self._number = 0
 
     def solve_all(
         self, measured: Iterable[Measured], count: int
     ) -> list[tuple[Measured, Solution | NotSolved]]:
         """Solve the first frame of a pointing; refine its solution for those that follow.
-
-        The ``count`` frames are taken as they come: others may be measured meanwhile.
 
         A frame that all attempts have failed on is not tried again until it, the index files or
         the settings change: it can still be found from another frame's solution.
@@ -66,21 +67,32 @@ class SessionSolver:
         ------
         NoSolverIndex : no index serves any of the frames, and nothing else solved one
         """
-        last: Solution | None = None
-        no_index: NoSolverIndex | None = None
-        results: list[tuple[Measured, Solution | NotSolved]] = []
-        for number, m in enumerate(measured, start=1):
-            try:
-                result = self._solve_one(m, last)
-            except NoSolverIndex as error:
-                no_index, result = error, NotSolved(str(error))
-            results.append((m, result))
-            if isinstance(result, Solution):
-                last = result
-            self.log(f"{number} of {count} {m.path.stem}: {_told(result)}")
+        return self.finished([(m, self.solve_next(m, count)) for m in measured])
+
+    def solve_next(self, m: Measured, count: int) -> Solution | NotSolved:
+        """One of ``count`` frames: by the last solution, else from scratch."""
+        try:
+            result = self._solve_one(m, self._last)
+        except NoSolverIndex as error:
+            self._no_index, result = error, NotSolved(str(error))
+        if isinstance(result, Solution):
+            self._last = result
+        self._number += 1
+        self.log(f"{self._number} of {count} {m.path.stem}: {_told(result)}")
+        return result
+
+    def finished(
+        self, results: list[tuple[Measured, Solution | NotSolved]]
+    ) -> list[tuple[Measured, Solution | NotSolved]]:
+        """The frames with the magnitudes that they are compared by; failures are written down.
+
+        Raises
+        ------
+        NoSolverIndex : no index serves any of the frames, and nothing else solved one
+        """
         write_json(self.folder / UNSOLVED, self._failed)
-        if no_index is not None and last is None:
-            raise no_index
+        if self._no_index is not None and self._last is None:
+            raise self._no_index
         return results if self._gaia is None else self._with_gaia(self._gaia, results)
 
     def _with_gaia(

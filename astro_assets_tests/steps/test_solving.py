@@ -116,6 +116,22 @@ def test_when_and_where_stand_in_header_and_table(tmp_path: Path) -> None:
     assert table.loc["two", "bjd_tdb"] > 2461365
 
 
+def test_a_damaged_frame_is_refused_and_the_others_are_solved(tmp_path: Path) -> None:
+    """What is measured and copied is what was calibrated: the sums of its pixels say so."""
+    frames = {name: (stars_of(truth(4 * k), k), {}) for k, name in enumerate(("a", "b", "c"))}
+    store = calibrated(tmp_path, frames)
+    damaged = store.calibrated("far", SESSION) / "b.fits"
+    content = bytearray(damaged.read_bytes())
+    content[200_000] ^= 4
+    damaged.write_bytes(content)
+    table = run(store)
+    assert table["solved"].to_dict() == {"a": True, "b": False, "c": True}
+    assert "damaged" in table.loc["b", "reason"]
+    folder = store.solved("far", SESSION)
+    assert sorted(path.name for path in folder.glob("*.fits")) == ["a.fits", "c.fits"]
+    assert not list(folder.glob(".*"))
+
+
 def test_one_failure_ends_no_batch_and_is_not_tried_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
