@@ -11,6 +11,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from astro_assets.imaging.order import median
 from astro_assets.imaging.threads import over_rows
 
 _BOX_PX = 32
@@ -90,7 +91,7 @@ def _medians(image: Any, side: int, taken: Any, step: int, boxes: Any, medians: 
                 values[seen] = value
                 seen += not np.isnan(value)
                 n += 1
-        medians[k] = np.median(values[:seen]) if 2 * seen >= n else np.nan
+        medians[k] = median(values[:seen]) if 2 * seen >= n else np.nan
 
 
 def _spread(values: NDArray[np.float64]) -> float:

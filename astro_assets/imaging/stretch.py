@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
+from astro_assets.imaging.order import median, quantile
 from astro_assets.imaging.threads import at_once, over_rows
 from astro_assets.imaging.tone_rows import EXPONENTS, PER_OCTAVE, differences, show_rows
 
@@ -25,6 +26,8 @@ _OWN_COLOR_SIGMA = 4.0
 _AROUND_PX = 10
 _LEAST_WEIGHT = 0.1
 _APART_PX = 3
+_A_LINE = 1024
+"""values that are looked at together for the brightest"""
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ def _differences(plane: NDArray[np.float32]) -> float:
     ny, nx = plane.shape
     seen = differences(plane, _APART_PX, max(1, ny * nx // _SAMPLES))
     seen = seen[np.isfinite(seen)]
-    return float(np.median(seen)) if seen.size else 0.0
+    return median(seen) if seen.size else 0.0
 
 
 def _levels(
@@ -134,29 +137,28 @@ def _levels(
 
 def _brightest(values: NDArray[np.float32], few: int) -> float:
     """Not the very brightest: one hot pixel must not set the scale."""
-    return float(np.partition(values, -few)[-few] if values.size > few else values.max())
+    if values.size <= few:
+        return float(values.max())
+    if values.size > few * _A_LINE:
+        # As many lines as are wanted have a value at least so bright: darker ones do not count.
+        lines = values[: values.size // _A_LINE * _A_LINE].reshape(-1, _A_LINE).max(axis=1)
+        values = values[values >= np.partition(lines, -few)[-few]]
+    return float(np.partition(values, -few)[-few])
 
 
 def _sky(values: NDArray[np.float32]) -> tuple[float, float]:
     """Level and spread of the sky: median and MAD of what is not source, clipped at 3 sigma."""
-    kept = np.sort(values).astype(np.float64)
     level, sigma = 0.0, 0.0
     for _ in range(10):
-        level = _middle(kept)
+        level = median(values)
         # Sources only add: the lower half alone tells the spread.
-        sigma = 1.4826 * (level - _middle(kept[: np.searchsorted(kept, level, "right")]))
-        ends = level - 3 * sigma, level + 3 * sigma
-        inside = kept[np.searchsorted(kept, ends[0]) : np.searchsorted(kept, ends[1], "right")]
-        if inside.size == kept.size or inside.size < 100:
+        lower = np.count_nonzero(values <= level)
+        sigma = 1.4826 * (level - quantile(values, (lower - 1) / 2 / max(values.size - 1, 1)))
+        kept = values[(values >= level - 3 * sigma) & (values <= level + 3 * sigma)]
+        if kept.size == values.size or kept.size < 100:
             break
-        kept = inside
+        values = kept
     return level, max(sigma, 1e-6 * max(abs(level), 1.0))
-
-
-def _middle(ordered: NDArray[np.float64]) -> float:
-    """The median of what is sorted."""
-    n = ordered.size
-    return float(ordered[(n - 1) // 2] + ordered[n // 2]) / 2
 
 
 def _softening(sky: float) -> float:

@@ -145,7 +145,7 @@ def star_colors(
     fwhm_px = max(float(stars["fwhm_px"].median()), fwhm_px)
     radius_px = _APERTURE_FWHM * fwhm_px
     area_px2 = np.pi * radius_px**2
-    hidden = _together(rgb, saturated)[1] != 0
+    hidden = _hidden(rgb, saturated)
     fluxes = []
     for plane in rgb:
         sky = local_sky(plane, hidden, x, y, _RING_FWHM[0] * fwhm_px, _RING_FWHM[1] * fwhm_px)
@@ -173,6 +173,14 @@ def _together(
     return seen, mask
 
 
+def _hidden(rgb: Sequence[NDArray[np.float32]], saturated: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Where a channel is blank or saturated."""
+    hidden = np.empty(saturated.shape, bool)
+    planes = tuple(np.ascontiguousarray(plane, np.float32) for plane in rgb)
+    over_rows(lambda y0, y1: _hidden_rows(planes, saturated, y0, y1, hidden), len(hidden))
+    return hidden
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def _together_rows(
     red: Any, green: Any, blue: Any, saturated: Any, top: int, bottom: int, seen: Any, mask: Any
@@ -183,6 +191,15 @@ def _together_rows(
             blank = not abs(mean) < np.float32(np.inf)
             seen[y, x] = np.float32(0) if blank else mean
             mask[y, x] = _BLANK * blank | _FULL * saturated[y, x]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _hidden_rows(planes: Any, saturated: Any, top: int, bottom: int, hidden: Any) -> None:
+    red, green, blue = planes
+    for y in range(top, bottom):
+        for x in range(hidden.shape[1]):
+            mean = (red[y, x] + green[y, x] + blue[y, x]) * _THIRD
+            hidden[y, x] = saturated[y, x] | (not abs(mean) < np.float32(np.inf))
 
 
 def balance(stars: StarColors, known: KnownColors | None, why_not: str = "") -> Balance:
