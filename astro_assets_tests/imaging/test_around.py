@@ -63,3 +63,35 @@ def test_outliers_by_their_surroundings_and_by_the_square_around(shape):
     found = outliers(values, around_flat(values), 6.0, 0.25)
     np.testing.assert_array_equal(found, expected)
     assert found.any()
+
+
+def test_a_stretch_without_numbers_is_level_zero_and_spoils_nothing_beside_it():
+    values = image((320, 400))
+    level, spread = surroundings(values)
+    values[64:224, 64:224] = np.nan
+    holed_level, holed_spread = surroundings(values)
+    inside = np.s_[128:160, 128:160]  # farther than the tiles around one vouch for it
+    assert (holed_level[inside] == 0).all()
+    assert np.isfinite(holed_level).all()
+    assert np.isfinite(holed_spread).all()
+    beside = np.s_[:, 288:]
+    np.testing.assert_array_equal(holed_level[beside], level[beside])
+    np.testing.assert_allclose(holed_spread[beside], spread[beside], rtol=0.1)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (31, 1), (1, 97), (40, 45)])
+def test_an_image_without_any_number(shape):
+    level, spread = surroundings(np.full(shape, np.nan, np.float32))
+    assert (level == 0).all()
+    assert (spread == 0).all()
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
+def test_what_is_no_number_does_not_count_in_the_level(odd):
+    values = image((128, 160))
+    level, spread = surroundings(values)
+    values[np.random.default_rng(1).random(values.shape) < 0.4] = odd
+    some_level, some_spread = surroundings(values)
+    # Medians of 600 values that scatter by 4 with the slope: four times what these do.
+    np.testing.assert_allclose(some_level, level, atol=4 * 1.25 * 4 / np.sqrt(600))
+    np.testing.assert_allclose(some_spread, spread, rtol=0.2)
