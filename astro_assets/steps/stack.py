@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from astro_assets.errors import NoSolverIndex, NotSolved
 from astro_assets.frame import mosaic_key
+from astro_assets.imaging.depth import usual_weight
 from astro_assets.imaging.grid import Grid
 from astro_assets.imaging.photometry import limiting_magnitude, zero_point
 from astro_assets.imaging.solve import refine
@@ -223,8 +224,7 @@ def _depth(header: fits.Header, stacked: Stacked, grid: Grid, solving: Solving) 
 
 def noise_e(weight: NDArray[np.float32]) -> float:
     """The background's noise where the stack is deepest in the main, from its weights."""
-    covered = weight[weight > 0]
-    return float(1 / np.sqrt(np.median(covered))) if covered.size else float("nan")
+    return float(1 / np.sqrt(usual_weight(weight)))
 
 
 def channel_files(folder: Path) -> dict[str, Path]:
