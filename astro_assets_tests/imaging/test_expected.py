@@ -9,7 +9,12 @@ from scipy.ndimage import maximum_filter, minimum_filter
 
 from astro_assets.imaging import stack as stacking
 from astro_assets.imaging.expected import Judges
-from astro_assets.imaging.layer_medians import block_medians, contrast_of, median_of
+from astro_assets.imaging.layer_medians import (
+    again_without,
+    block_medians,
+    contrast_of,
+    median_of,
+)
 from astro_assets.imaging.outliers import OUTLIER_SIGMA
 from astro_assets.imaging.planes import Held
 from astro_assets.imaging.stack import Layer, stack
@@ -135,6 +140,23 @@ def test_medians_are_numpys(n: int):
     np.testing.assert_array_equal(np.isnan(out), known < 3)
     expected = np.nanmedian(values[:, known >= 3], axis=0) if (known >= 3).any() else []
     np.testing.assert_allclose(out[known >= 3], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("n", range(1, 8))
+def test_medians_are_taken_again_without_what_stands_apart(n: int):
+    rng = np.random.default_rng(n)
+    values = rng.normal(0, 1, (n, 9, 61)).astype(np.float32)
+    values[rng.random(values.shape) < 0.3] = np.nan
+    verdicts = rng.integers(0, 4, values.shape).astype(np.uint8)  # from 2 on it is an outlier's
+    before = rng.normal(50, 1, values.shape[1:]).astype(np.float32)
+    before[rng.random(before.shape) < 0.1] = np.nan
+    median = before.copy()
+    again_without(values, verdicts, median)
+    left = np.where(verdicts < 2, values, np.nan)
+    again = (verdicts >= 2).any(axis=0) & np.isfinite(before) & np.isfinite(left).any(axis=0)
+    assert again.any() == (n > 1)
+    np.testing.assert_allclose(median[again], np.nanmedian(left[:, again], axis=0), rtol=1e-6)
+    np.testing.assert_array_equal(median[~again], before[~again])
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 3), (5, 4), (40, 33)])
