@@ -16,7 +16,7 @@ from astro_assets.imaging.layer_medians import (
     median_of,
 )
 from astro_assets.imaging.outliers import OUTLIER_SIGMA
-from astro_assets.imaging.planes import Held
+from astro_assets.imaging.planes import Held, Workspace
 from astro_assets.imaging.stack import Layer, stack
 from astro_assets_tests.imaging._sky import star_field
 
@@ -126,6 +126,34 @@ def test_a_stack_is_what_plain_numpy_makes_of_it(n: int, shape: tuple[int, int],
     np.testing.assert_allclose(result.weight[same], weight[same], rtol=1e-5)
     np.testing.assert_allclose(result.image[same], image[same], atol=0.02, rtol=1e-5)
     np.testing.assert_array_equal(result.mask[same] == 32, count[same] == 0)
+
+
+@pytest.mark.parametrize("height", [1, 16, 77])
+def test_what_is_expected_does_not_depend_on_where_strips_end(height: int):
+    shape = (230, 64)
+    judges = Judges(stacking._levelled(layers_of(5, shape, 2, 0.02))[0])
+    whole, _ = judges.of(0, shape[0], Workspace())
+    space = Workspace()
+    for y0 in range(0, shape[0], height):
+        part, _ = judges.of(y0, min(y0 + height, shape[0]), space)
+        rows = np.s_[part.first : part.first + len(part.level)]
+        np.testing.assert_array_equal(part.level, whole.level[rows])
+        np.testing.assert_array_equal(part.leeway, whole.leeway[rows])
+
+
+@pytest.mark.parametrize(("fwhm_px", "change"), [([3.0] * 5, 0.02), ([3, 3, 3, 3, 9], 0.35)])
+def test_leeway_for_the_seeing_has_bounds(fwhm_px: list[float], change: float):
+    """A steady night is clipped tightly, yet not by rounding; a bad layer does not save rays."""
+    rng = np.random.default_rng(6)
+    shape = (200, 200)
+    x, y = rng.uniform(10, 190, (2, 60))
+    flux = np.full(60, 1e5)
+    held = [
+        Held(star_field(shape, x, y, flux, fwhm).astype(np.float32), np.ones(shape, np.float32))
+        for fwhm in fwhm_px
+    ]
+    layers = [Layer(each, 0.0, 1.0, 1.0) for each in held]
+    assert Judges(stacking._levelled(layers)[0])._change == pytest.approx(change)
 
 
 @pytest.mark.parametrize("n", range(1, 8))
