@@ -42,6 +42,17 @@ _compiled = njit(cache=True, nogil=True, error_model="numpy")
 
 
 @_compiled
+def to_counts(words: Any) -> None:
+    """Words of a FITS file that hold counts, (n,) uint16, in place on a little-endian machine.
+
+    Their bytes change places, and what FITS takes off counts (BZERO) is their highest bit.
+    """
+    for k in range(len(words)):
+        word = words[k]
+        words[k] = ((word >> np.uint16(8)) | (word << np.uint16(8))) ^ np.uint16(0x8000)
+
+
+@_compiled
 def convert(
     raw: Any, planes: Planes, zero: Any, numbers: Numbers, top: int, bottom: int,
     image: Any, mask: Any,

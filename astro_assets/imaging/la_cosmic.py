@@ -16,15 +16,17 @@ from numba import njit
 from astro_assets.imaging.ray_figures import (
     Room,
     fine_structure_is_below,
+    has_window,
     laplacian_at,
     laplacians_around,
     light_around,
+    light_is_below,
     median_is_below,
     middle,
     room,
     take_window,
 )
-from astro_assets.imaging.tiles import Usual, level_at, spread_at
+from astro_assets.imaging.tiles import Usual, least_at, level_at, spread_at
 
 
 class Limits(NamedTuple):
@@ -44,6 +46,8 @@ class Limits(NamedTuple):
     stride: int
 
 
+_LITTLE = 3.0
+"""sigmas of light around a pixel, which most rays have less of"""
 FREE, KNOWN, FOUND, LISTED = 0, 1, 2, 4
 """of a pixel: may be a ray; is left out; is one; is on the list to look at"""
 
@@ -109,7 +113,11 @@ def _round(
     new = [np.int64(0) for _ in range(0)]
     for place in places:
         y, x = place // nx, place % nx
-        if state[y, x] == FREE and _is_ray(image, usual, floor, y, x, limits, room):
+        if (
+            state[y, x] == FREE
+            and _is_steep(image, usual, floor, y, x, limits.significance, limits.stride)
+            and _is_ray(image, usual, floor, y, x, limits, room)
+        ):
             new.append(place)
     for place in new:
         state[place // nx, place % nx] = FOUND
@@ -122,17 +130,24 @@ def _round(
 def _is_ray(
     image: Any, usual: Usual, floor: Any, y: int, x: int, limits: Limits, room: Room
 ) -> bool:
-    if not _stands_out(image, usual, floor, y, x, limits.significance, limits, room):
-        return False
     stride = limits.stride
-    inside = take_window(image, y, x, stride, room.window)
-    noise = _noise(image, usual, floor, y, x, stride, inside, room)
-    above = laplacian_at(image, y, x, stride)
-    above -= middle(room.values, laplacians_around(image, y, x, stride, inside, room))
-    # Fine structure counts as a hundredth of the noise at least.
-    return above > 0.02 * limits.contrast * noise and fine_structure_is_below(
-        image, y, x, stride, inside, room, above / (2 * limits.contrast)
-    )
+    n = _stands_out(image, usual, floor, y, x, limits.significance, limits, room)
+    if n == 0:
+        return False
+    above = laplacian_at(image, y, x, stride) - middle(room.values, n)
+    inside = has_window(image, y, x, stride)
+    # Fine structure counts as a hundredth of the noise at least: what stands out is above that.
+    return fine_structure_is_below(image, y, x, stride, inside, room, above / (2 * limits.contrast))
+
+
+@njit(cache=True, nogil=True)
+def _is_steep(
+    image: Any, usual: Usual, floor: Any, y: int, x: int, threshold: float, stride: int
+) -> bool:
+    """Whether a pixel may stand out: most do not, and a call with the room costs more than this."""
+    least = least_at(usual, y, x)
+    noise = math.sqrt(max(least * least, floor))
+    return laplacian_at(image, y, x, stride) > 2 * threshold * noise
 
 
 @njit(cache=True, nogil=True)
@@ -145,21 +160,32 @@ def _stands_out(
     threshold: float,
     limits: Limits,
     room: Room,
-) -> bool:
+) -> int:
     """The Laplacian is above its median in the 5 × 5 around, and the pixel steeper than a star.
 
-    The median takes extended objects out.
+    The median takes extended objects out. Returns 0 for no; for yes, how many Laplacians of the
+    5 × 5 are in the room, and so is the window. What takes longer is worked out only where bounds
+    of it leave the answer open.
     """
     stride = limits.stride
     laplacian = laplacian_at(image, y, x, stride)
-    if laplacian <= 2 * threshold * math.sqrt(_variance(usual, floor, y, x)):
-        return False
+    variance = _variance(usual, floor, y, x)
+    sigma = math.sqrt(variance)
+    if laplacian <= 2 * threshold * sigma:
+        return 0
     if _like_a_star(image, usual, floor, y, x, limits.steepness):
-        return False
+        return 0
     inside = take_window(image, y, x, stride, room.window)
+    n = laplacians_around(image, y, x, stride, inside, room)
+    if not median_is_below(room.values, n, laplacian - 2 * threshold * sigma):
+        return 0
+    if inside and light_is_below(room, level_at(usual, y, x) + _LITTLE * sigma):
+        most = math.sqrt(variance + 1.01 * _LITTLE * sigma)  # the hundredth is for rounding
+        if median_is_below(room.values, n, laplacian - 2 * threshold * most):
+            return n
     noise = _noise(image, usual, floor, y, x, stride, inside, room)
     n = laplacians_around(image, y, x, stride, inside, room)
-    return median_is_below(room.values, n, laplacian - 2 * noise * threshold)
+    return n if median_is_below(room.values, n, laplacian - 2 * threshold * noise) else 0
 
 
 @njit(cache=True, nogil=True)
@@ -174,16 +200,14 @@ def _grow(
     room: Room,
 ) -> None:
     """What is next to a new pixel, of whatever colour, and passes the threshold joins in."""
-    ny, nx = image.shape
-    for k in range(len(new)):  # without those that join in
-        y, x = new[k] // nx, new[k] % nx
-        for v in range(max(0, y - 1), min(ny, y + 2)):
-            for u in range(max(0, x - 1), min(nx, x + 2)):
-                if state[v, u] == FREE and _stands_out(
-                    image, usual, floor, v, u, threshold, limits, room
-                ):
-                    state[v, u] = FOUND
-                    new.append(np.int64(v * nx + u))
+    nx = image.shape[1]
+    for place in _near(state, new, 1):
+        y, x = place // nx, place % nx
+        if _is_steep(image, usual, floor, y, x, threshold, limits.stride) and _stands_out(
+            image, usual, floor, y, x, threshold, limits, room
+        ):
+            state[y, x] = FOUND
+            new.append(place)
 
 
 @njit(cache=True, nogil=True)
@@ -209,12 +233,14 @@ def _like_a_star(image: Any, usual: Usual, floor: Any, y: int, x: int, steepness
         steepness * (image[y, x] - level_at(usual, y, x)),
         3 * math.sqrt(_variance(usual, floor, y, x)),
     )
-    lit = 0
+    dark = 0
     for j, i in ((-1, 0), (1, 0), (0, -1), (0, 1)):
         v, u = y + j, x + i
-        if 0 <= v < ny and 0 <= u < nx:
-            lit += image[v, u] - level_at(usual, v, u) > least
-    return lit >= 3
+        inside = 0 <= v < ny and 0 <= u < nx
+        dark += not (inside and image[v, u] - level_at(usual, v, u) > least)
+        if dark == 2:
+            return False
+    return True
 
 
 @njit(cache=True, nogil=True)

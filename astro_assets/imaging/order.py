@@ -4,9 +4,9 @@ What belongs here: which value is the k-th. What does not: what a median is take
 lines (`running_median`).
 
 Real numbers in their order are whole numbers in their order once the sign is seen to (`key_of`).
-The one that is looked for is found by halving the range that it lies in: how many keys are no
-larger than the middle is counted for as many as the processor takes in one instruction, and some
-thirty counts settle it. Sorting, or partitioning, costs ten times as much.
+The one that is looked for is found by halving the range that it lies in until it is alone there:
+how many keys are no larger than the middle is counted for as many as the processor takes in one
+instruction. Sorting, or partitioning, costs ten times as much.
 """
 
 from typing import Any
@@ -33,11 +33,12 @@ def quantile(values: Any, share: float) -> float:
     keys, lowest, highest = _keys(values)
     place = share * (len(values) - 1)
     rank = int(place)
-    key = _ranked(keys, rank, lowest, highest)
+    key, up_to_key = _ranked(keys, rank, lowest, highest)
     low = _value_of(key)
     if place == rank:
         return low
-    return low + (place - rank) * (_value_of(_next(keys, key, rank)) - low)
+    following = key if up_to_key > rank + 1 else _above(keys, key)
+    return low + (place - rank) * (_value_of(following) - low)
 
 
 @njit(cache=True, nogil=True)
@@ -68,16 +69,18 @@ def _keys(values: Any) -> tuple[Any, Any, Any]:
 
 
 @njit(cache=True, nogil=True)
-def _ranked(keys: Any, rank: int, lowest: Any, highest: Any) -> Any:
-    """The key that ``rank`` others precede."""
+def _ranked(keys: Any, rank: int, lowest: Any, highest: Any) -> tuple[Any, int]:
+    """The key that ``rank`` others precede, and how many are no larger than it."""
     below, up_to = np.int64(lowest) - 1, np.int64(highest)  # below < the key <= up_to
-    while up_to - below > 1:
+    n_below, n_up_to = 0, len(keys)
+    while up_to - below > 1 and n_up_to - n_below > 1:
         half = (below + up_to) >> 1
-        if _up_to(keys, np.int32(half)) > rank:
-            up_to = half
+        count = _up_to(keys, np.int32(half))
+        if count > rank:
+            up_to, n_up_to = half, count
         else:
-            below = half
-    return np.int32(up_to)
+            below, n_below = half, count
+    return _above(keys, np.int32(below)), n_up_to
 
 
 @njit(cache=True, nogil=True)
@@ -90,10 +93,8 @@ def _up_to(keys: Any, limit: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def _next(keys: Any, key: Any, rank: int) -> Any:
-    """The key of the next rank."""
-    if _up_to(keys, key) > rank + 1:
-        return key
+def _above(keys: Any, key: Any) -> Any:
+    """The lowest of the keys that are higher."""
     nearest = _HIGHEST
     for k in range(len(keys)):
         nearest = min(nearest, keys[k] if keys[k] > key else _HIGHEST)

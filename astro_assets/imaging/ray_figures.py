@@ -36,11 +36,17 @@ def room() -> Room:
 
 
 @njit(cache=True, nogil=True)
-def take_window(image: Any, y: int, x: int, stride: int, window: Any) -> bool:
-    """Copy what is around a pixel; False where the image does not reach so far."""
+def has_window(image: Any, y: int, x: int, stride: int) -> bool:
+    """Whether the image reaches so far around a pixel."""
     ny, nx = image.shape
     reach = _REACH * stride
-    if y < reach or x < reach or y >= ny - reach or x >= nx - reach:
+    return bool(reach <= y < ny - reach and reach <= x < nx - reach)
+
+
+@njit(cache=True, nogil=True)
+def take_window(image: Any, y: int, x: int, stride: int, window: Any) -> bool:
+    """Copy what is around a pixel; False where there is no such window."""
+    if not has_window(image, y, x, stride):
         return False
     for j in range(_SIDE):
         row = image[y + (j - _REACH) * stride]
@@ -60,6 +66,16 @@ def light_around(image: Any, y: int, x: int, stride: int, inside: bool, room: Ro
             room.values[n] = room.window[j, i]
             n += 1
     return middle(room.values, n)
+
+
+@njit(cache=True, nogil=True)
+def light_is_below(room: Room, limit: float) -> bool:
+    """Whether the median of the 5 × 5 is, of a window that was taken."""
+    below = 0
+    for j in range(_REACH - 2, _REACH + 3):
+        for i in range(_REACH - 2, _REACH + 3):
+            below += room.window[j, i] < limit
+    return below > _SQUARE // 2
 
 
 @njit(cache=True, nogil=True)

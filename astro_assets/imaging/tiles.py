@@ -117,17 +117,28 @@ def level_at(usual: Usual, y: int, x: int) -> Any:
 @njit(cache=True, nogil=True)
 def spread_at(usual: Usual, y: int, x: int) -> Any:
     """The standard deviation around a pixel, as `surroundings` gives it."""
-    number = y % usual.stride * usual.stride + x % usual.stride
-    return max(_between(usual.spread, usual, y, x), usual.least[number])
+    return max(_between(usual.spread, usual, y, x), least_at(usual, y, x))
+
+
+@njit(cache=True, nogil=True)
+def least_at(usual: Usual, y: int, x: int) -> Any:
+    """No spread around pixels of this colour is smaller."""
+    return usual.least[_plane_of(y, x, usual.stride)]
+
+
+@njit(cache=True, nogil=True)
+def _plane_of(y: int, x: int, stride: int) -> int:
+    # Of 1 or 2, for which a division would take as long as all the rest.
+    odd = stride - 1
+    return (y & odd) * stride + (x & odd)
 
 
 @njit(cache=True, nogil=True)
 def _between(tiles: Any, usual: Usual, y: int, x: int) -> Any:
     """Linear between the centres of the tiles, and beyond."""
-    stride = usual.stride
-    number = y % stride * stride + x % stride
-    row, down = tile_before(y // stride, usual.rows[number])
-    column, across = tile_before(x // stride, usual.columns[number])
+    number, odd = _plane_of(y, x, usual.stride), usual.stride - 1
+    row, down = tile_before(y >> odd, usual.rows[number])
+    column, across = tile_before(x >> odd, usual.columns[number])
     below, right = min(row + 1, usual.rows[number] - 1), min(column + 1, usual.columns[number] - 1)
     plane, one = tiles[number], np.float32(1)
     first = (one - down) * plane[row, column] + down * plane[below, column]

@@ -10,6 +10,7 @@ from astro_assets.imaging.bad_pixels import ENOUGH_DARKS, bad_pixel_map
 from astro_assets.imaging.bayer import debayer, luminance
 from astro_assets.imaging.calibrate import Masters, calibrate
 from astro_assets.imaging.combine import sigma_clipped_mean
+from astro_assets.imaging.convert import to_counts
 from astro_assets.imaging.cosmic_rays import cosmic_rays
 from astro_assets.imaging.drizzle import LEAST_FRAMES, Mosaic
 from astro_assets.imaging.grid import common_grid
@@ -56,6 +57,7 @@ def warm() -> None:
             gain_e_per_adu=1.0,
             saturation_adu=6e4,
         )
+    to_counts(image.astype(np.uint16).reshape(-1))
     for bayer in (False, True):
         cosmic_rays(image, mask, read_noise_e=5.0, saturation_e=6e4, bayer=bayer)
         interpolate_bad(image, mask, bayer=bayer)

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from astro_assets.imaging.calibrate import Masters, calibrate
+from astro_assets.imaging.convert import to_counts
 from astro_assets.imaging.mask import MaskBit
 
 FLOOR = 0.1
@@ -79,3 +80,11 @@ def test_any_frame_and_masters(
         image, mask = plainly(raw, masters, 1.5, 59000.0, 7.0, overscan, (1.0, exposure_s / 60))
     np.testing.assert_array_equal(done.mask, mask)
     np.testing.assert_array_equal(done.image_e, image)
+
+
+def test_every_word_of_a_file_is_its_count():
+    counts = np.arange(2**16, dtype=np.uint16)
+    signed = (counts.astype(np.int32) - 32768).astype(">i2")  # as FITS has them (BZERO 32768)
+    words = np.frombuffer(signed.tobytes(), np.uint16).copy()
+    to_counts(words)
+    np.testing.assert_array_equal(words, counts)
