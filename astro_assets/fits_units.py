@@ -6,7 +6,7 @@ which astropy reads (`store`); an HDU from arrays (`fits_file`).
 """
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,7 +16,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from astro_assets.errors import BrokenFile
-from astro_assets.fits_file import data_sum, head, write_all, write_hdu, write_pixels
+from astro_assets.fits_file import data_sum, head, write_all, write_pixels
 
 _BLOCK, _CARD = 2880, 80
 _PART = 1 << 18
@@ -183,13 +183,13 @@ def _checked(path: Path, file: BinaryIO, unit: Unit) -> Plane:
     return Plane(header.tobytes(), found, values)
 
 
-def write_below(part: Path, room: int, planes: Sequence[Plane], more: Iterable[Any] = ()) -> None:
-    """Write planes to a part, and HDUs after them; the first header is to come (`put_header`).
+def write_below(part: Path, room: int, planes: Sequence[Plane], more: bytes = b"") -> None:
+    """Write planes to a part; the first one's header is to come (`put_header`).
 
     Parameters
     ----------
     room : bytes left for it, in whole blocks
-    planes : the first one's header is not written
+    more : whole HDUs that come after the planes
 
     Raises
     ------
@@ -201,8 +201,7 @@ def write_below(part: Path, room: int, planes: Sequence[Plane], more: Iterable[A
             if number:
                 write_all(file, plane.header)
             write_pixels(file, plane.pixels.reshape(-1))
-        for hdu in more:
-            write_hdu(file, hdu)
+        write_all(file, more)
 
 
 def room_for(header: fits.Header) -> int:

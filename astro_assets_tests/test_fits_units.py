@@ -15,6 +15,7 @@ from astropy.table import Table
 
 from astro_assets.errors import BrokenFile
 from astro_assets.files import parts_in, publish
+from astro_assets.fits_file import write_hdu
 from astro_assets.fits_units import (
     Unit,
     checked_planes,
@@ -55,7 +56,13 @@ def solved(header: fits.Header) -> None:
     header.add_history("one more line")
 
 
-def copy(source: Path, target: Path, blocks: int = 0, more: Any = ()) -> None:
+def stars() -> bytes:
+    file = io.BytesIO()
+    write_hdu(file, fits.BinTableHDU(STARS, name="STARS"))
+    return file.getvalue()
+
+
+def copy(source: Path, target: Path, blocks: int = 0, more: bytes = b"") -> None:
     """Image and mask below the header of `solved`, for which there are ``blocks`` more than it
     needs.
     """
@@ -92,7 +99,7 @@ def _plainly(header: fits.Header) -> str:
 
 
 def test_a_copy_is_what_writing_the_pixels_anew_would_be(product: Path, tmp_path: Path) -> None:
-    copy(product, tmp_path / "copy.fits", more=[fits.BinTableHDU(STARS, name="STARS")])
+    copy(product, tmp_path / "copy.fits", more=stars())
     file = read_image(product)
     solved(file.header)
     anew = ImageFile(file.image, file.header, file.mask, {}, {"STARS": STARS})
@@ -108,9 +115,8 @@ def test_a_copy_is_what_writing_the_pixels_anew_would_be(product: Path, tmp_path
 def test_a_header_of_another_size_than_was_thought_has_the_same_planes_below_it(
     product: Path, tmp_path: Path, blocks: int
 ) -> None:
-    stars = [fits.BinTableHDU(STARS, name="STARS")]
-    copy(product, tmp_path / "just.fits", 0, stars)
-    copy(product, tmp_path / "other.fits", blocks, stars)
+    copy(product, tmp_path / "just.fits", 0, stars())
+    copy(product, tmp_path / "other.fits", blocks, stars())
     just, other = held(tmp_path / "just.fits"), held(tmp_path / "other.fits")
     assert other[1:] == just[1:]
     assert other[0][1] == just[0][1]
@@ -140,12 +146,12 @@ def disk_of(size: int) -> Iterator[None]:
 @pytest.mark.parametrize("lacking", [1, 2000, 2880, 3_000_000], ids="without {} bytes".format)
 def test_a_full_disk_leaves_what_was_there(product: Path, tmp_path: Path, lacking: int) -> None:
     """The system takes what there is room for, which is no error until more is written."""
-    target, stars = tmp_path / "solved.fits", [fits.BinTableHDU(STARS, name="STARS")]
-    copy(product, target, more=stars)
+    target = tmp_path / "solved.fits"
+    copy(product, target, more=stars())
     size = target.stat().st_size
     target.write_bytes(b"as it was")
     with disk_of(size - lacking), pytest.raises(OSError, match="too large"):
-        copy(product, target, more=stars)
+        copy(product, target, more=stars())
     assert target.read_bytes() == b"as it was"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["calibrated.fits", "solved.fits"]
 

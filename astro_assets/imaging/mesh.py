@@ -29,22 +29,32 @@ def box_sky(
     image: Any, mask: Any, unusable: int, box_px: int, step: int, top: int, bottom: int,
     level: Any, rms: Any,
 ) -> None:  # fmt: skip
-    """Level and noise of the boxes in rows of boxes ``top`` to ``bottom``; NaN for an empty box."""
+    """Level and noise of the boxes in rows of boxes ``top`` to ``bottom``; NaN for an empty box.
+
+    Rows of pixels are read as they lie in memory, for all boxes that they cross.
+    """
     ny, nx = image.shape
-    values = np.empty(box_px * box_px, np.float32)
+    across = level.shape[1]
+    values = np.empty((across, (-(-box_px // step)) ** 2), np.float32)
+    counts = np.empty(across, np.int64)
     for row in range(top, bottom):
-        for column in range(level.shape[1]):
-            n = seen = 0
-            for y in range(row * box_px, min((row + 1) * box_px, ny), step):
+        counts[:] = 0
+        lines = range(row * box_px, min((row + 1) * box_px, ny), step)
+        for y in lines:
+            for column in range(across):
+                box, n = values[column], counts[column]
                 for x in range(column * box_px, min((column + 1) * box_px, nx), step):
                     value = image[y, x]
-                    seen += 1
-                    values[n] = value
+                    box[n] = value
                     n += (mask[y, x] & unusable == 0) & np.isfinite(value)
-            if n <= _LEAST_SHARE * seen:
+                counts[column] = n
+        for column in range(across):
+            n = counts[column]
+            side = min((column + 1) * box_px, nx) - column * box_px
+            if n <= _LEAST_SHARE * len(lines) * (-(-side // step)):
                 level[row, column] = rms[row, column] = np.nan
             else:
-                level[row, column], rms[row, column] = _clipped_sky(values[:n])
+                level[row, column], rms[row, column] = _clipped_sky(values[column, :n])
 
 
 @njit(cache=True, nogil=True)

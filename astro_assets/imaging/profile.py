@@ -158,29 +158,40 @@ def _samples(
     """All pixels of the stars: star, offsets in x and y, value; the stars' inverse ellipses (n, 3)
     and noises (n,).
     """
-    parts: list[tuple[NDArray[Any], ...]] = []
-    ellipses: list[tuple[float, float, float]] = []
-    taken = 0
-    for star in model:
-        xx, yy = (float(_without_pixel(v[star])) for v in (shapes.xx, shapes.yy))
-        xy = float(np.clip(shapes.xy[star], -0.9 * np.sqrt(xx * yy), 0.9 * np.sqrt(xx * yy)))
-        det = xx * yy - xy**2
-        reach = int(_REACH_SIGMA * np.sqrt(max(shapes.xx[star], shapes.yy[star]))) + 1
-        column, row = round(shapes.x[star]), round(shapes.y[star])
-        left, top = max(0, column - reach), max(0, row - reach)
-        part = signal[top : row + reach + 1, left : column + reach + 1]
-        dy, dx = np.mgrid[0 : part.shape[0], 0 : part.shape[1]].astype(float)
-        dx += left - shapes.x[star]
-        dy += top - shapes.y[star]
-        near = (yy * dx**2 + xx * dy**2 - 2 * xy * dx * dy) / det < _REACH_SIGMA**2
-        number = np.full(int(near.sum()), len(ellipses))
-        parts.append((number, dx[near], dy[near], part[near] - level_e[star]))
-        ellipses.append((yy / det, xx / det, xy / det))
-        taken += len(number)
-        if taken > _ROOM and len(ellipses) >= _MIN_STARS:
+    x, y = shapes.x[model], shapes.y[model]
+    xx, yy = _without_pixel(shapes.xx[model]), _without_pixel(shapes.yy[model])
+    most = 0.9 * np.sqrt(xx * yy)
+    xy = np.clip(shapes.xy[model], -most, most)
+    ellipses = np.column_stack([yy, xx, xy]) / (xx * yy - xy**2)[:, None]
+    widest = np.sqrt(np.maximum(shapes.xx[model], shapes.yy[model]))
+    reach = (_REACH_SIGMA * widest).astype(np.int64) + 1
+    room = _ROOM + _MIN_STARS * int((2 * reach.max() + 1) ** 2)
+    star, dx, dy, value = _pixels(signal, x, y, ellipses, reach, level_e[model], room)
+    count = int(star[-1]) + 1
+    return star, dx, dy, value, ellipses[:count], noise_e[model[:count]]
+
+
+@njit(cache=True, nogil=True)
+def _pixels(
+    signal: Any, x: Any, y: Any, ellipses: Any, reach: Any, level: Any, room: int
+) -> tuple[Any, Any, Any, Any]:
+    """Star, offsets and value of the pixels near each star, until there are enough."""
+    ny, nx = signal.shape
+    star = np.empty(room, np.int64)
+    dx, dy, value = np.empty(room), np.empty(room), np.empty(room)
+    n = 0
+    for k in range(len(x)):
+        if n > _ROOM and k >= _MIN_STARS:
             break
-    columns = [np.concatenate([part[i] for part in parts]) for i in range(4)]
-    return (*columns, np.array(ellipses), noise_e[model[: len(ellipses)]])
+        a, b, c = ellipses[k, 0], ellipses[k, 1], ellipses[k, 2]
+        column, row = round(x[k]), round(y[k])
+        for j in range(max(0, row - reach[k]), min(ny, row + reach[k] + 1)):
+            for i in range(max(0, column - reach[k]), min(nx, column + reach[k] + 1)):
+                u, v = i - x[k], j - y[k]
+                if a * u * u + b * v * v - 2 * c * u * v < _REACH_SIGMA * _REACH_SIGMA:
+                    star[n], dx[n], dy[n], value[n] = k, u, v, signal[j, i] - level[k]
+                    n += 1
+    return star[:n].copy(), dx[:n].copy(), dy[:n].copy(), value[:n].copy()
 
 
 @njit(cache=True, nogil=True)

@@ -26,6 +26,8 @@ _STARS_NEAR, _STARS_AT_SCALE, _STARS_BLIND = 50, 20, 14
 """The search grows with the fourth power of the stars; these keep each attempt to seconds."""
 _PER_SLICE = 25
 _TOLERANCES_PX = (6.0, 4.0, 3.0, 2.5, 2.0)
+_SIP_FROM_PX = 3.0
+"""from this tolerance on distortion may be fitted"""
 _SHIFT_SHARE = 0.25
 """a pointing's next frame may be off by this share of the frame's short side"""
 
@@ -124,12 +126,10 @@ def refine(
             "few to fit a solution: solve this frame by itself"
         )
     wcs = _shifted(wcs_guess, found, field, shape)
-    for tolerance_px in _TOLERANCES_PX:
-        pairs, _, _ = _pairs(wcs, found, field, tolerance_px)
-        if len(pairs) < _MIN_STARS:
-            raise _does_not_fit(len(pairs), len(field))
-        wcs, _ = fit_wcs(pairs, shape, wcs, sip=tolerance_px <= 3.0)
-    return _solution(wcs, bright, field, shape)
+    fit = _fitted(wcs, found, field, shape, _TOLERANCES_PX[0], None)
+    for tolerance_px in (*_TOLERANCES_PX[1:], _TOLERANCES_PX[-1]):
+        fit = _fitted(fit.wcs, found, field, shape, tolerance_px, fit)
+    return _solution(fit, bright, field, shape)
 
 
 def _attempts(
@@ -222,27 +222,61 @@ def _expected(wcs: WCS, field: CatalogueStars) -> NDArray[np.float64]:
     return np.where(np.isfinite(points), points, -1e6)
 
 
-def _pairs(
-    wcs: WCS, found: NDArray[np.float64], field: CatalogueStars, tolerance_px: float
-) -> tuple[Pairs, NDArray[np.intp], NDArray[np.intp]]:
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """A WCS, and the pairs that it was fitted to.
+
+    i, j : of each pair the number in the frame's list and in the catalogue's
+    keep : which of them it rests on
+    """
+
+    wcs: WCS
+    sip: bool
+    i: NDArray[np.intp]
+    j: NDArray[np.intp]
+    keep: NDArray[np.bool_]
+
+
+def _fitted(
+    wcs: WCS,
+    found: NDArray[np.float64],
+    field: CatalogueStars,
+    shape: tuple[int, int],
+    tolerance_px: float,
+    last: _Fit | None,
+) -> _Fit:
+    """A fit to the pairs that ``wcs`` makes: the last one, where they are the same again."""
     i, j = nearest_pairs(found, _expected(wcs, field), tolerance_px)
-    pairs = Pairs(found[i, 0], found[i, 1], field.ra_deg[j], field.dec_deg[j])
-    return pairs, i, j
+    if len(i) < _MIN_STARS:
+        raise _does_not_fit(len(i), len(field))
+    sip = tolerance_px <= _SIP_FROM_PX
+    if (
+        last is not None
+        and last.sip == sip
+        and np.array_equal(i, last.i)
+        and np.array_equal(j, last.j)
+    ):
+        return last
+    wcs, keep = fit_wcs(_pairs(found, field, i, j), shape, wcs, sip=sip)
+    return _Fit(wcs, sip, i, j, keep)
+
+
+def _pairs(
+    found: NDArray[np.float64], field: CatalogueStars, i: NDArray[np.intp], j: NDArray[np.intp]
+) -> Pairs:
+    return Pairs(found[i, 0], found[i, 1], field.ra_deg[j], field.dec_deg[j])
 
 
 def _solution(
-    wcs: WCS, stars: pd.DataFrame, field: CatalogueStars, shape: tuple[int, int]
+    fit: _Fit, stars: pd.DataFrame, field: CatalogueStars, shape: tuple[int, int]
 ) -> Solution:
     """The last fit, believed only when it pairs more stars than chance would."""
-    tolerance_px = _TOLERANCES_PX[-1]
+    wcs = fit.wcs
     found = stars[["x", "y"]].to_numpy(dtype=np.float64)
-    pairs, i, j = _pairs(wcs, found, field, tolerance_px)
-    if len(pairs) < _MIN_STARS:
-        raise _does_not_fit(len(pairs), len(field))
-    wcs, keep = fit_wcs(pairs, shape, wcs, sip=True)
-    pairs, i, j = pairs.where(keep), i[keep], j[keep]
+    i, j = fit.i[fit.keep], fit.j[fit.keep]
+    pairs = _pairs(found, field, i, j)
     inside = _inside(_expected(wcs, field), shape)
-    chance = inside * len(found) * np.pi * tolerance_px**2 / (shape[0] * shape[1])
+    chance = inside * len(found) * np.pi * _TOLERANCES_PX[-1] ** 2 / (shape[0] * shape[1])
     if len(pairs) < max(_MIN_MATCHES, 3 * chance + 3):
         raise _does_not_fit(len(pairs), inside)
     off = residuals_arcsec(wcs, pairs)

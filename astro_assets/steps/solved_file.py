@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
-from astropy.table import Table
 
 from astro_assets.errors import NotSolved
 from astro_assets.files import publish
@@ -19,6 +18,7 @@ from astro_assets.imaging.quality import Figures, Verdict
 from astro_assets.imaging.solve import Solution
 from astro_assets.steps import circumstances, provenance, versions
 from astro_assets.steps.measure import Measured
+from astro_assets.steps.star_table import star_table
 
 ACCEPTED = "AAACCEPT"
 KEPT_PLANES = ("MASK",)
@@ -74,8 +74,7 @@ def stage(
     image = planes[0]
     likely = Judged(measured, solution, figures, _ANY_VERDICT, circumstances.ANY_SKY)
     room = room_for(_described(likely, image.header))
-    stars = fits.BinTableHDU(Table.from_pandas(measured.stars), name="STARS")
-    write_below(part, room, planes, [stars])
+    write_below(part, room, planes, star_table(measured.stars))
     return Staged(part, room, image.header, image.data_sum)
 
 
