@@ -6,7 +6,7 @@ frames must be there.
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +44,10 @@ def each_by_itself(
 
     Frames are measured side by side and solved one after another: a pointing's solution is the
     start of the next one.
+
+    Raises
+    ------
+    OSError : one could not be written
     """
     turns = Turns()
 
@@ -60,12 +64,16 @@ def each_by_itself(
         if isinstance(solution, NotSolved):
             return ByItself(m, solution, None)
         staged = stage(new_part(), planes, m, solution, figures_of(m, solution))
-        on_disk.submit(sync_file, staged.part)
+        synced.append(on_disk.submit(sync_file, staged.part))
         return ByItself(m, solution, staged)
 
     need_bytes = _NEED * largest(calibrated / f"{name}.fits" for name in names)
+    synced: list[Future[None]] = []
     with ThreadPoolExecutor(1, thread_name_prefix="sync") as on_disk:
-        return map_frames(one, range(len(names)), need_bytes)
+        found = map_frames(one, range(len(names)), need_bytes)
+    for each in synced:
+        each.result()  # the system tells an error of the disk once, to whoever syncs first
+    return found
 
 
 def _as_file(planes: Sequence[Plane]) -> ImageFile:

@@ -1,7 +1,10 @@
 """A session's frames: solved here or by nova, told when and where, and not tried for ever."""
 
+import errno
 import math
+import os
 import pickle
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -130,6 +133,26 @@ def test_a_damaged_frame_is_refused_and_the_others_are_solved(tmp_path: Path) ->
     folder = store.solved("far", SESSION)
     assert sorted(path.name for path in folder.glob("*.fits")) == ["a.fits", "c.fits"]
     assert not list(folder.glob(".*"))
+
+
+def test_an_error_of_the_disk_is_not_overheard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system tells it once: who syncs the same bytes again is told that all is well."""
+    store = calibrated(tmp_path, {"a": (stars_of(truth(), 1), {}), "b": (stars_of(truth(), 2), {})})
+    told, real = [], os.fsync
+
+    def sync(descriptor: int) -> None:
+        if not told and not stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            told.append(descriptor)
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    with pytest.raises(OSError, match="Input/output"):
+        run(store)
+    assert list(store.solved("far", SESSION).glob("*")) == []
+    assert run(store)["solved"].all()
 
 
 def test_one_failure_ends_no_batch_and_is_not_tried_for_ever(
