@@ -59,7 +59,11 @@ def around_flat(image: NDArray[np.float32], share: float = 0.0) -> Around:
     """Of a flat; the spread is that from pixel to pixel, so that the edge of a dust shadow does not
     count.
     """
-    between = usual(np.diff(image, axis=1, append=image[:, -2:-1]), 1)
+    steps = np.empty_like(image)
+    np.subtract(image[:, 1:], image[:, :-1], out=steps[:, :-1])
+    np.subtract(image[:, -2:][:, :1], image[:, -1:], out=steps[:, -1:])
+    between = usual(steps, 1)
+    del steps
     root = np.float32(math.sqrt(2))
     return Around(usual(image, 1), between.spread[0] / root, float(between.least[0] / root), share)
 

@@ -24,6 +24,8 @@ _SURE = 0.7
 """The same, as a share of what a column must be off: noise alone does not begin a group."""
 _NEAR = 3
 """Columns at either side of a group's end that tell whether it is sharp."""
+NEXT_TO_A_GROUP = _NEAR + 1
+"""Columns at either side of it that are asked what they are off."""
 _ROUNDS = 3
 
 
@@ -33,21 +35,25 @@ def mark_groups(
     means: Any,
     ground: Any,
     limit: Any,
+    place: Any,
     sigmas: Any,
     without: Any,
     shares: Any,
     least_step: float,
     found: Any,
 ) -> None:
-    """Mark in ``found`` (nx, ny), columns as rows, the groups of some stretches.
+    """Mark in ``found`` (n columns, ny), columns as rows, the groups of some stretches.
 
     Parameters
     ----------
     ends : (n, 2), first row and last row + 1 of each stretch
     means, ground, limit : (n, nx) float32, of each stretch: sum over the root of its length, what
         is usual around, and how far off it a column surely is off
-    sigmas, shares : (nx, ny) float32, each pixel's deviation in sigma and as a share of the level
-    without : (nx, ny) bool, pixels that were found before
+    place : (nx,), which row of the following is a column: of those that are off by half a limit in
+        some stretch, and of `NEXT_TO_A_GROUP` at either side of them
+    sigmas, shares : (n columns, ny) float32, each pixel's deviation in sigma and as a share of the
+        level
+    without : (n columns, ny) bool, pixels that were found before
     least_step : what a group of a flat must be off at either end, as a share of the level, or 0
     """
     nx = means.shape[1]
@@ -71,12 +77,12 @@ def mark_groups(
                 if begin > end:
                     continue
                 if least_step and not _far_enough(
-                    shares, sign, top, bottom, begin, end, least_step
+                    place, shares, sign, top, bottom, begin, end, least_step
                 ):
                     continue
                 for x in range(begin, end + 1):
-                    usual = sign * ground[k, x] / root
-                    _mark(sigmas, without, sign, top, bottom, x, step[x] / root, usual, found)
+                    usual, at = sign * ground[k, x] / root, place[x]
+                    _mark(sigmas, without, sign, top, bottom, at, step[x] / root, usual, found)
 
 
 @njit(cache=True, nogil=True)
@@ -143,10 +149,17 @@ def _before_the_fall(step: Any, least: Any, start: int, stop: int) -> int:
 
 @njit(cache=True, nogil=True)
 def _far_enough(
-    shares: Any, sign: Any, top: int, bottom: int, first: int, last: int, least_step: float
+    place: Any,
+    shares: Any,
+    sign: Any,
+    top: int,
+    bottom: int,
+    first: int,
+    last: int,
+    least_step: float,
 ) -> bool:
     """Whether the group begins and ends with a step by that share of the level."""
-    nx = len(shares)
+    nx = len(place)
     for end, way in ((first, 1), (last, -1)):
         outer = end - way
         if not 0 <= outer < nx:  # the border
@@ -155,10 +168,10 @@ def _far_enough(
         n_inside = n_outside = 0
         for k in range(_NEAR):
             if first <= end + k * way <= last:
-                inside[k] = _median_of(shares, sign, top, bottom, end + k * way)
+                inside[k] = _median_of(shares[place[end + k * way]], sign, top, bottom)
                 n_inside += 1
             if 0 <= outer - k * way < nx:
-                outside[k] = _median_of(shares, sign, top, bottom, outer - k * way)
+                outside[k] = _median_of(shares[place[outer - k * way]], sign, top, bottom)
                 n_outside += 1
         step = inside[:n_inside].max() - np.median(outside[:n_outside])
         if step <= least_step or inside[0] - outside[0] < _SHARP_IN_A_FLAT * step:
@@ -167,11 +180,8 @@ def _far_enough(
 
 
 @njit(cache=True, nogil=True)
-def _median_of(shares: Any, sign: Any, top: int, bottom: int, column: int) -> float:
-    values = np.empty(bottom - top, np.float32)
-    for y in range(top, bottom):
-        values[y - top] = shares[column, y]
-    return float(sign * np.float32(median(values)))
+def _median_of(shares: Any, sign: Any, top: int, bottom: int) -> float:
+    return float(sign * np.float32(median(shares[top:bottom])))
 
 
 @njit(cache=True, nogil=True)

@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from astro_assets.imaging.around import Around, around_dark, around_flat, as_shares, in_sigma
-from astro_assets.imaging.bad_groups import mark_groups
+from astro_assets.imaging.bad_groups import NEXT_TO_A_GROUP, mark_groups
 from astro_assets.imaging.order import median
 from astro_assets.imaging.running_median import running_medians
 from astro_assets.imaging.threads import over_rows
@@ -57,9 +58,10 @@ def bad_columns(
     around = around or around_dark(values)
     sigmas = in_sigma(values, around, _DRAWN_IN)
     shares = as_shares(values, around) if least_step else None
+    del values
     # Where groups of columns and of rows meet, each is part of what the other is judged against:
     # so in turns, each without what was found of the other.
-    shape = values.shape
+    shape = sigmas.shape
     rows, columns = np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)
     seen: list[NDArray[np.bool_] | None] = [None, None]
     for _ in range(_TURNS):
@@ -83,12 +85,17 @@ def _columns(
     stretches = _that_are_off(sums, ny)
     if not len(stretches.ends):
         return np.zeros((ny, nx), np.bool_)
-    # From here on along columns, which are to lie side by side in memory.
-    found = np.zeros((nx, ny), np.bool_)
-    along = _turned(sigmas)
-    share = along if shares is None else _turned(shares)
-    mark_groups(*stretches, along, _turned(without), share, least_step, found)
-    return _turned(found)
+    # From here on along columns: those that count are to lie side by side in memory.
+    columns = _that_count(stretches)
+    place = np.full(nx, -1)
+    place[columns] = np.arange(len(columns))
+    along = _turned(sigmas, columns)
+    share = along if shares is None else _turned(shares, columns)
+    marked = np.zeros(along.shape, np.bool_)
+    mark_groups(*stretches, place, along, _turned(without, columns), share, least_step, marked)
+    found = np.zeros((ny, nx), np.bool_)
+    found[:, columns] = marked.T
+    return found
 
 
 def _rows(
@@ -104,7 +111,7 @@ def _rows(
     found = np.zeros((ny, nx), np.bool_)
     stretches = _that_are_off(sums, nx)
     share = sigmas if shares is None else shares
-    mark_groups(*stretches, sigmas, without, share, least_step, found)
+    mark_groups(*stretches, np.arange(ny), sigmas, without, share, least_step, found)
     return found
 
 
@@ -161,22 +168,28 @@ def _of_all_lengths(
     yield np.array([[0, length]]), sums
 
 
-def _turned(image: NDArray[Any]) -> NDArray[Any]:
-    """Columns as rows."""
-    out = np.empty(image.shape[::-1], image.dtype)
-    over_rows(partial(_turn, image, out), -(-len(image) // _BLOCK))
+def _that_count(stretches: _Stretches) -> NDArray[np.int_]:
+    """Columns that some stretch may mark, with those that a group is compared with."""
+    off = np.abs(stretches.means - stretches.ground) > stretches.limit / 2
+    return np.flatnonzero(ndimage.binary_dilation(off.any(axis=0), iterations=NEXT_TO_A_GROUP))
+
+
+def _turned(image: NDArray[Any], columns: NDArray[np.int_]) -> NDArray[Any]:
+    """Some columns as rows."""
+    out = np.empty((len(columns), len(image)), image.dtype)
+    over_rows(partial(_turn, image, columns, out), -(-len(image) // _BLOCK))
     return out
 
 
 @njit(cache=True, nogil=True)
-def _turn(image: Any, out: Any, first: int, last: int) -> None:
+def _turn(image: Any, columns: Any, out: Any, first: int, last: int) -> None:
     """In blocks, so that what is fetched of either serves more than once."""
-    ny, nx = image.shape
+    ny = len(image)
     for top in range(first * _BLOCK, last * _BLOCK, _BLOCK):
-        for left in range(0, nx, _BLOCK):
-            for x in range(left, min(left + _BLOCK, nx)):
+        for left in range(0, len(columns), _BLOCK):
+            for k in range(left, min(left + _BLOCK, len(columns))):
                 for y in range(top, min(top + _BLOCK, ny)):
-                    out[x, y] = image[y, x]
+                    out[k, y] = image[y, columns[k]]
 
 
 @njit(cache=True, nogil=True)

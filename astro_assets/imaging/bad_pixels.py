@@ -114,7 +114,9 @@ def bad_pixel_map(
         searches.append(partial(_by_colour, flat, odd) if bayer else partial(odd, flat))
     with ThreadPoolExecutor(threads(), thread_name_prefix="bad-pixels") as pool:
         found = list(pool.map(lambda search: search(), searches))
-    bad = np.logical_or.reduce([mask for mask in found if mask is not None])
+    bad, *others = (mask for mask in found if mask is not None)
+    for mask in others:
+        bad |= mask
     return np.where(bad, np.uint8(MaskBit.BAD), np.uint8(0))
 
 

@@ -70,6 +70,7 @@ def combine_counts(
     lanes = np.empty((n, _BLOCK), np.float32)
     spread, mean = np.empty(_BLOCK, np.float32), np.empty(_BLOCK, np.float32)
     stays = np.empty(_BLOCK, np.bool_)
+    column = np.empty(n)
     rejected = 0
     for y in range(ny):
         for x0 in range(0, nx, _BLOCK):
@@ -88,8 +89,9 @@ def combine_counts(
                 count[y, x0 + j] = n
             for j in range(width):
                 if not stays[j]:
-                    lo, hi = _clip(lanes[:, j], n, spread[j], floor, sigma, max_iterations)
-                    image[y, x0 + j] = _moments(lanes[:, j], lo, hi)[0]
+                    column[:] = lanes[:, j]
+                    lo, hi, middle = _clip(column, n, spread[j], floor, sigma, max_iterations)
+                    image[y, x0 + j] = middle
                     count[y, x0 + j] = hi - lo
                     rejected += n - (hi - lo)
     return rejected
@@ -123,6 +125,7 @@ def combine_values(
     valid = np.empty(_BLOCK, np.int64)
     spread, mean = np.empty(_BLOCK, np.float32), np.empty(_BLOCK, np.float32)
     stays = np.empty(_BLOCK, np.bool_)
+    column = np.empty(n)
     rejected = 0
     for y in range(ny):
         for x0 in range(0, nx, _BLOCK):
@@ -145,7 +148,8 @@ def combine_values(
             for j in range(width):
                 lo, hi = 0, n
                 if not stays[j]:
-                    lo, hi = _clip(lanes[:, j], valid[j], spread[j], floor, sigma, max_iterations)
+                    column[:] = lanes[:, j]
+                    lo, hi, _ = _clip(column, valid[j], spread[j], floor, sigma, max_iterations)
                     mean[j] = _mean(plain[:, j], weights, lo, hi, lanes[:, j])
                 image[y, x0 + j] = mean[j]
                 count[y, x0 + j] = hi - lo
@@ -242,20 +246,35 @@ def _clip(
     floor: float,
     sigma: float,
     max_iterations: int,
-) -> tuple[int, int]:
-    """First and one past the last of the sorted values that stay."""
-    if n <= 2:
-        return 0, n
-    centre = whole_columns.sorted_median(ordered, n)
+) -> tuple[int, int, float]:
+    """First and one past the last of the sorted values that stay, and their mean.
+
+    ordered : float64. Sums are about one of the values, for precision, and follow the two ends.
+    """
+    if n == 0:
+        return 0, 0, math.nan
     lo, hi = 0, n
-    for step in range(max_iterations + 1):
+    if n > 2:
+        centre = whole_columns.sorted_median(ordered, n)
+        lo, hi = _inside(ordered, n, centre, sigma * max(spread, floor) * (1 + 1e-6))
+    origin = ordered[lo]
+    total, squares = _sums(ordered, lo, hi, origin)
+    for _ in range(max_iterations if n > 2 else 0):
+        kept = hi - lo
+        mean = total / kept
+        spread = 0.0
+        if kept > 1:
+            spread = math.sqrt(max(0.0, (squares - total * mean) / (kept - 1)))
         limit = sigma * max(spread, floor) * (1 + 1e-6)
-        new_lo, new_hi = _inside(ordered, n, centre, limit)
-        if step and new_lo == lo and new_hi == hi:
+        new_lo, new_hi = _inside(ordered, n, origin + mean, limit)
+        if new_lo == lo and new_hi == hi:
             break
+        for end, new_end, sign in ((lo, new_lo, -1), (hi, new_hi, 1)):
+            passed, passed_squares = _sums(ordered, min(end, new_end), max(end, new_end), origin)
+            total += passed if (new_end - end) * sign > 0 else -passed
+            squares += passed_squares if (new_end - end) * sign > 0 else -passed_squares
         lo, hi = new_lo, new_hi
-        centre, spread = _moments(ordered, lo, hi)
-    return lo, hi
+    return lo, hi, origin + total / (hi - lo)
 
 
 @njit(cache=True, nogil=True)
@@ -270,19 +289,14 @@ def _inside(ordered: Any, n: int, centre: float, limit: float) -> tuple[int, int
 
 
 @njit(cache=True, nogil=True)
-def _moments(ordered: Any, lo: int, hi: int) -> tuple[float, float]:
-    """Mean and sample standard deviation, summed about one of the values for precision."""
-    origin = float(ordered[lo])
+def _sums(ordered: Any, first: int, last: int, origin: float) -> tuple[float, float]:
+    """Of the distances from ``origin``, and of their squares."""
     total, squares = 0.0, 0.0
-    for i in range(lo, hi):
+    for i in range(first, last):
         d = ordered[i] - origin
         total += d
         squares += d * d
-    kept = hi - lo
-    mean = total / kept
-    if kept < 2:
-        return origin + mean, 0.0
-    return origin + mean, math.sqrt(max(0.0, (squares - total * mean) / (kept - 1)))
+    return total, squares
 
 
 @njit(cache=True, nogil=True)

@@ -25,7 +25,7 @@ from astro_assets.imaging.clip import (
 )
 from astro_assets.imaging.threads import threads
 
-_STRIP_BYTES = 8_000_000
+_STRIP_BYTES = 2_000_000
 """It is to stay in the processor's cache between reading and combining."""
 
 
@@ -93,6 +93,7 @@ def sigma_clipped_mean(
     *,
     weights: Sequence[float] | None = None,
     correction: Correction | None = None,
+    less: Rows | None = None,
     sigma: float = 3.0,
     max_iterations: int = 5,
 ) -> Combined:
@@ -110,6 +111,7 @@ def sigma_clipped_mean(
     frames : each (ny, nx), any number type; NaN and infinities are left out
     weights : one per frame, above 0; relative, as inverse variances are
     correction : comes before the clip
+    less : (ny, nx), taken off the mean
     sigma : half width of the clip in standard deviations
     max_iterations : clips after the first
 
@@ -131,6 +133,7 @@ def sigma_clipped_mean(
         kind=kind_of(frames),
         weights=_weights(weights, len(frames)),
         correction=correction or _no_correction(len(frames)),
+        less=less,
         # What is corrected has fractions.
         least_spread=0.0 if corrected else _step(frames[0]),
         sigma=float(sigma),
@@ -149,6 +152,7 @@ class _Job:
     kind: str
     weights: NDArray[np.float32]
     correction: Correction
+    less: Rows | None
     least_spread: float
     sigma: float
     max_iterations: int
@@ -221,6 +225,12 @@ def _run(job: _Job, out: Combined) -> int:
         values = local.values[: n * lines * nx].reshape(n, lines, nx)
         read_rows(job.frames, rows, words, values)
         image, count = out.image[rows], out.count[rows]
+        rejected = combined(values, y0, rows, image, count)
+        if job.less is not None:
+            image -= _strip_of(job.less, rows, nx)
+        return rejected
+
+    def combined(values: Any, y0: int, rows: slice, image: Any, count: Any) -> int:
         if job.plain and dtype == np.uint16:
             return int(
                 combine_counts(values, words, pairs, factors, floor, sigma, rounds, image, count)

@@ -43,7 +43,7 @@ def median_of_difference(a: NDArray[Any], b: NDArray[Any]) -> float:
     if not _are_counts(a, b):
         off = _finite(a, b)
         return median(off) if off.size else math.nan
-    return _tallied_median(*_tally(a, b))
+    return tallied_median(*_tally(a, b))
 
 
 def _are_counts(a: NDArray[Any], b: NDArray[Any]) -> bool:
@@ -73,10 +73,10 @@ def _differences(a: Any, b: Any) -> Any:
 
 def _of_tally(values: NDArray[np.float64], tally: NDArray[np.int64]) -> float:
     """`truncated_variance` of ``values``, ascending, each ``tally`` times."""
-    offsets = values - _tallied_median(values, tally)
+    offsets = values - tallied_median(values, tally)
     distance = np.abs(offsets)
     order = np.argsort(distance)
-    spread = 1.4826 * _tallied_median(distance[order], tally[order])
+    spread = 1.4826 * tallied_median(distance[order], tally[order])
     mean = float(np.average(offsets, weights=tally))
     variance = spread**2 or float(np.average((offsets - mean) ** 2, weights=tally))
     for _ in range(_ROUNDS):
@@ -90,7 +90,7 @@ def _of_tally(values: NDArray[np.float64], tally: NDArray[np.int64]) -> float:
     return variance
 
 
-def _tallied_median(values: NDArray[np.float64], tally: NDArray[np.int64]) -> float:
+def tallied_median(values: NDArray[np.float64], tally: NDArray[np.int64]) -> float:
     """Median of ``values``, ascending, each ``tally`` times."""
     reached = np.cumsum(tally)
     low, high = np.searchsorted(reached, [(reached[-1] - 1) // 2, reached[-1] // 2], "right")

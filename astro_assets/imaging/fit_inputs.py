@@ -9,13 +9,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from statistics import median_low
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from astro_assets.errors import NothingToDo, Unusable
 from astro_assets.imaging.combine import Rows
+from astro_assets.imaging.differences import tallied_median
 from astro_assets.imaging.order import median
 from astro_assets.imaging.threads import threads
 
@@ -96,9 +97,22 @@ def of_each(indices: Sequence[int], found: Callable[[int], _Found]) -> dict[int,
 
 
 def _level_and_noise(frame: Rows) -> tuple[float, float]:
-    sample = sampled(frame)
-    level = _median(sample)
-    return level, 1.4826 * _median(np.abs(sample - level))
+    sample = _rows_from_all_over(frame)
+    if sample.dtype == np.uint16:
+        return _of_counts(sample)
+    values = np.asarray(sample, np.float32)
+    level = _median(values)
+    return level, 1.4826 * _median(np.abs(values - level))
+
+
+def _of_counts(sample: NDArray[np.uint16]) -> tuple[float, float]:
+    """The same from how often each count occurs."""
+    tally = np.bincount(sample.ravel())
+    counts = np.flatnonzero(tally)
+    level = tallied_median(counts.astype(np.float64), tally[counts])
+    off = np.abs(counts - level)
+    order = np.argsort(off)
+    return level, 1.4826 * tallied_median(off[order], tally[counts[order]])
 
 
 def _other_level(level: float, usual: float) -> str:
@@ -119,9 +133,13 @@ def typical(levels: Iterable[float]) -> float:
 
 def sampled(frame: Rows) -> NDArray[np.float32]:
     """(n, nx) float32: pairs of rows from all over the frame."""
+    return np.asarray(_rows_from_all_over(frame), np.float32)
+
+
+def _rows_from_all_over(frame: Rows) -> NDArray[Any]:
     ny = frame.shape[0]
     starts = np.unique(np.linspace(0, max(ny - 2, 0), min(_BANDS, max(ny // 2, 1))).astype(int))
-    return np.concatenate([np.asarray(frame[y : y + 2], np.float32) for y in starts // 2 * 2])
+    return np.concatenate([np.asarray(frame[y : y + 2]) for y in starts // 2 * 2])
 
 
 def flat_judged(

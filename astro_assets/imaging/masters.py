@@ -8,7 +8,6 @@ of the masters (`calibrate`).
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,9 +88,8 @@ def master_dark(frames: Sequence[Rows], exposure_s: float, bias: Rows | None = N
     fit, rejected = fit_levels(frames)
     chosen = [frames[i] for i in fit]
     same_size("bias", bias, chosen[0])
-    combined = sigma_clipped_mean(chosen)
-    image = combined.image if bias is None else combined.image - _float32(bias)
-    return Master(image, combined.count, None, None, len(fit), rejected)
+    combined = sigma_clipped_mean(chosen, less=bias)
+    return Master(combined.image, combined.count, None, None, len(fit), rejected)
 
 
 def master_flat(
@@ -160,10 +158,6 @@ def master_flat(
     )
     _normalise(combined.image, bayer)
     return Master(combined.image, combined.count, None, None, len(fit), sorted(rejected))
-
-
-def _float32(rows: Any) -> NDArray[np.float32]:
-    return np.asarray(rows[:], dtype=np.float32)
 
 
 def _dark_factors(

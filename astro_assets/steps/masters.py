@@ -10,9 +10,6 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from astro_assets.errors import NothingToDo, Unusable
 from astro_assets.frame import FrameKind
 from astro_assets.imaging.masters import Master, master_bias, master_dark, master_flat
@@ -21,12 +18,13 @@ from astro_assets.steps import made_with, pictures, provenance, versions
 from astro_assets.steps.inputs import raw_frames
 from astro_assets.steps.master_files import MasterFile, masters
 from astro_assets.steps.master_header import Measured, master_header
+from astro_assets.steps.master_rows import MasterRows, master_rows
 from astro_assets.steps.matching import Matched
 from astro_assets.steps.ready_made import Bias, bias_of, is_ready_made, taken_over
 from astro_assets.steps.recipe import Recipe
 from astro_assets.steps.sets import Group, Input, grouped, open_all
 from astro_assets.steps.summary import Summary
-from astro_assets.store import ImageFile, Store, make_folder, read_image, write_image
+from astro_assets.store import ImageFile, Store, make_folder, write_image
 
 _NOISE_OF_DARKS = 4
 """darks are enough to see how noisy a frame is at least"""
@@ -150,7 +148,8 @@ def _make(
     matched = available.masters.match(setup, night)
     used: tuple[MasterFile, ...] = ()
     if is_ready_made(inputs[0].raw):
-        bias = bias_of(kind, inputs[0], _pixels(matched.bias))
+        known = _rows(matched.bias)
+        bias = bias_of(kind, inputs[0], None if known is None else known[:])
         combined = taken_over(kind, inputs[0])
     else:
         combined, used, bias = _combine(kind, inputs, matched)
@@ -176,8 +175,8 @@ def _make(
     return _Made(path, digest, combined, measured, used, bias)
 
 
-def _pixels(master: MasterFile | None) -> NDArray[np.float32] | None:
-    return None if master is None else read_image(master.path).image
+def _rows(master: MasterFile | None) -> MasterRows | None:
+    return None if master is None else master_rows(master.path)
 
 
 def _combine(
@@ -186,7 +185,7 @@ def _combine(
     images = [item.rows for item in inputs]
     frame = inputs[0].frame
     was_off = bool(set(inputs[0].setup.corrected) & {"B", "D"})
-    bias = _pixels(matched.bias)
+    bias = _rows(matched.bias)
     if kind is FrameKind.BIAS:
         return master_bias(images), (), Bias(False, "its kind", "")
     told = Bias(
@@ -206,7 +205,7 @@ def _combine(
     combined = master_flat(
         images,
         bias=bias,
-        dark=_pixels(dark),
+        dark=_rows(dark),
         dark_exposure_s=dark.exposure_s if dark else None,
         exposures_s=[float(item.frame.exposure_s or 0.0) for item in inputs] if dark else None,
         saturation_adu=frame.saturation_adu or 65535.0,
@@ -248,7 +247,7 @@ def _measured_gain(
     images = [item.rows for item in fit]
     pairs = list(zip(images[::2], images[1::2], strict=False))
     try:
-        return gain_e_per_adu(pairs, read_image(bias.path).image, bias.read_noise_adu or 0.0)
+        return gain_e_per_adu(pairs, master_rows(bias.path), bias.read_noise_adu or 0.0)
     except ValueError:  # the flats hold no signal above the bias
         return None, None
 
