@@ -3,9 +3,8 @@
 One more night costs one more stack, not all frames again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +17,10 @@ from astro_assets.imaging.grid import Grid
 from astro_assets.imaging.laid import FrameRows, Laid
 from astro_assets.imaging.placement import place
 from astro_assets.imaging.planes import Workspace
-from astro_assets.imaging.stack import Layer, Stacked, stack
+from astro_assets.imaging.stack import Layer, stack
 from astro_assets.settings import GridWish, Solving
 from astro_assets.settings.grids import wish_for
 from astro_assets.steps import colour, continuum, provenance
-from astro_assets.steps.behind import one_behind
 from astro_assets.steps.frame_rows import FileRows, file_rows
 from astro_assets.steps.gaia import GaiaClient
 from astro_assets.steps.gridding import grid_of
@@ -83,9 +81,9 @@ def compose_target(
     by_channel: dict[str, list[_Input]] = {}
     for item in inputs:
         by_channel.setdefault(channel_of(item.path.stem) or item.path.stem, []).append(item)
-    with one_behind() as later:
-        for channel, members in by_channel.items():
-            later(_combined(folder / f"{channel}.fits", channel, members, grid, target, digest))
+    # One after the other: what waited to be written would be in memory beside the next one.
+    for channel, members in by_channel.items():
+        _combine(folder / f"{channel}.fits", channel, members, grid, target, digest)
     solving = solving or Solving()
     gaia = GaiaClient(solving.gaia, store) if solving.gaia else None
     picture = colour.write_picture(folder, target, solving.index_folders, gaia)
@@ -120,32 +118,18 @@ def compose_target(
     )
 
 
-def _combined(
+def _combine(
     path: Path,
     channel: str,
     inputs: Sequence[_Input],
     grid: Grid,
     target: str,
     digest: str,
-) -> Callable[[], None]:
-    """Combine a channel's stacks; the work that is left is the file's."""
+) -> None:
+    """Combine a channel's stacks into its file."""
     reference = _reference(inputs)
     combined = stack([_layer(item, grid, flux_scale(reference, item.header)) for item in inputs])
-    # A WCS is not for two threads at a time.
-    on_sky = grid.wcs.to_header()
-    return partial(_write, path, channel, inputs, combined, on_sky, target, digest)
-
-
-def _write(
-    path: Path,
-    channel: str,
-    inputs: Sequence[_Input],
-    combined: Stacked,
-    header: fits.Header,
-    target: str,
-    digest: str,
-) -> None:
-    reference = _reference(inputs)
+    header = grid.wcs.to_header()
     header["OBJECT"] = target
     header["FILTER"] = channel
     header["BUNIT"] = "electron"
