@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from astro_assets.imaging.stretch import SKY_GREY, autostretch, to_uint8
+from astro_assets.imaging.stretch import SKY_GREY, autostretch, to_uint8, tone_of
 from astro_assets_tests.imaging._sky import spread_stars, star_field
 
 SHAPE = (300, 400)
@@ -116,3 +116,23 @@ def test_a_saturated_core_is_white():
     out = autostretch(rgb)
     assert (np.ptp(out[:, 245:255, 45:55], axis=0) <= 1).all()
     assert out[0, 250, 50] > 0.95 * 65535
+
+
+@pytest.mark.parametrize("shape", [(9, 8), (200, 301), (700, 1001)])
+def test_levels_are_those_of_sorted_values(shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(shape[0])
+    plane = (rng.normal(50, 5, shape) + rng.pareto(1.5, shape)).astype(np.float32)
+    plane[0, 0] = np.nan
+    tone = tone_of(np.stack([plane] * 3))
+    kept = np.sort(plane[np.isfinite(plane)]).astype(np.float64)
+    brightest = kept[-20] if kept.size > 20 else kept[-1]
+    for _ in range(10):
+        sky = np.median(kept)
+        sigma = 1.4826 * (sky - np.median(kept[kept <= sky]))
+        inside = kept[np.abs(kept - sky) <= 3 * sigma]
+        if inside.size == kept.size or inside.size < 100:
+            break
+        kept = inside
+    assert tone.sky_e == pytest.approx(sky, rel=1e-5)
+    assert tone.sigma_e == pytest.approx(sigma, rel=1e-3)
+    assert tone.white_e == pytest.approx(max(brightest, sky + 20 * sigma), rel=1e-4)
