@@ -193,7 +193,7 @@ class Judges:
         ny = self._shape[0]
         y0, y1 = strip * _STRIP_ROWS, min((strip + 1) * _STRIP_ROWS, ny)
         first, last = max(y0 - _HALF_WINDOW_PX, 0), min(y1 + _HALF_WINDOW_PX, ny)
-        _, level = self._median(first, last, space, edges=False)
+        pilots, level = self._median(first, last, space, edges=False)
         inner = slice(y0 - first, y1 - first)
         contrast = self._contrast(level, space)[inner]
         # The first of the rows' four parts has each pixel's highest neighbour.
@@ -203,9 +203,14 @@ class Judges:
         if ys.size == 0:
             return np.empty((len(self._layers), 0), np.float32)
         usual, range_e = level[ys, xs], contrast[ys, xs]
-        return np.stack(
-            [(self._at(i, ys + y0, xs, space) - usual) / range_e for i in range(len(self._layers))]
-        )
+        # The others' values come singly; the pilots' are here.
+        values = [
+            pilots[self.pilots[i]].image[inner][ys, xs]
+            if i in self.pilots
+            else self._at(i, ys + y0, xs, space)
+            for i in range(len(self._layers))
+        ]
+        return np.asarray((np.stack(values) - usual) / range_e)
 
 
 def _cut(strip: Strip, rows: slice) -> Strip:

@@ -169,19 +169,14 @@ class Laid:
             image.view(np.uint32), not image.dtype.isnative, mask, int(EXCLUDED), turned[0],
             turned[1], source.view(np.uint32),
         )  # fmt: skip
-        bits = np.zeros((0, 0), bool)
-        if saturated:
-            bits = (mask & np.uint8(_SATURATED)) != 0
         if place.binned > 1:
-            source, bits = _binned(source, bits, place.binned)
+            source, full = _binned(source, (mask & np.uint8(_SATURATED)) != 0, place.binned)
             source = _turned(source, place)
-        if saturated:
-            bits = _turned(bits, place)
+            mask = np.where(_turned(full, place), np.uint8(_SATURATED), np.uint8(0))
         flags = space.array("flags", source.shape, np.uint8)
         flags.fill(0)
         if saturated:
-            ys, xs = np.nonzero(bits)
-            flag_saturated(ys, xs, flags)
+            flag_saturated(*saturated_pixels(mask, turned[0], turned[1]), flags)
         return _Window(top, source, flags, saturated, rows)
 
     def _nearest(self, values: _Plane, top: int, y0: int, shape: tuple[int, int]) -> _Plane:
@@ -218,6 +213,30 @@ def _binned(
     if saturated.size:
         full = np.asarray(saturated[inside].reshape(ny, times, nx, times).any(axis=(1, 3)))
     return np.ascontiguousarray(means, np.float32), full
+
+
+@njit(cache=True, nogil=True)
+def saturated_pixels(mask: Any, turn_y: bool, turn_x: bool) -> tuple[Any, Any]:
+    """Rows and columns of the saturated pixels, (n,) each.
+
+    Parameters
+    ----------
+    mask : (ny, nx)
+    turn_y, turn_x : count the rows, the columns from the last
+    """
+    ny, nx = mask.shape
+    ys, xs = [0 for _ in range(0)], [0 for _ in range(0)]
+    for y in range(ny):
+        line, met = mask[y], np.uint8(0)
+        for x in range(nx):
+            met |= line[x]
+        if met & np.uint8(_SATURATED) == 0:
+            continue
+        for x in range(nx):
+            if line[x] & np.uint8(_SATURATED):
+                ys.append(ny - 1 - y if turn_y else y)
+                xs.append(nx - 1 - x if turn_x else x)
+    return np.array(ys, np.int64), np.array(xs, np.int64)
 
 
 @njit(cache=True, nogil=True)

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from astro_assets.imaging.order import median
+
 _LANE = 256
 
 
@@ -180,5 +182,4 @@ def block_medians(values: Any, side: int, full: float, out: Any) -> None:
                     some[m] = values[y, x]
                     m += 1
         if m >= full * side * side:
-            ordered = np.sort(some[:m])
-            out[block] = (ordered[(m - 1) // 2] + ordered[m // 2]) / np.float32(2)
+            out[block] = median(some[:m])

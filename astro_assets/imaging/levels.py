@@ -47,11 +47,13 @@ def shared_levels(layers: Sequence[Levelled]) -> list[Plane]:
     """
     if len(layers) < 2:
         return [(0.0, 0.0, 0.0)] * len(layers)
-    blocks = _levels_of(layers)
-    n, rows, columns = blocks.shape
+    ny, nx = layers[0].planes.shape
+    rows, columns = -(-ny // _BLOCK_PX), -(-nx // _BLOCK_PX)
+    looked_at = np.arange(0, rows, max(1, rows // _ROWS_OF_BLOCKS))
+    n, blocks = len(layers), _levels_of(layers, looked_at)
     weights = np.array([layer.noise_e for layer in layers]) ** -2.0
     weights /= weights.mean()
-    basis = _basis(rows, columns)
+    basis = _basis(rows, columns, looked_at)
     values = np.nan_to_num(blocks.reshape(n, -1).astype(np.float64))
     used = _shared(np.isfinite(blocks.reshape(n, -1)))
     planes = np.zeros((n, 3))
@@ -66,22 +68,23 @@ def shared_levels(layers: Sequence[Levelled]) -> list[Plane]:
     return [_per_pixel(plane, rows, columns) for plane in planes]
 
 
-def _levels_of(layers: Sequence[Levelled]) -> NDArray[np.float32]:
+def _levels_of(layers: Sequence[Levelled], looked_at: NDArray[np.intp]) -> NDArray[np.float32]:
     """Each layer's blocks' levels, (layers, rows, columns); NaN for those that it does not fill.
 
-    Of large grids some rows of blocks tell enough.
+    looked_at : which rows of blocks: of large grids some tell enough
     """
     ny, nx = layers[0].planes.shape
-    rows, columns = -(-ny // _BLOCK_PX), -(-nx // _BLOCK_PX)
-    result = np.full((len(layers), rows, columns), np.nan, np.float32)
+    columns = -(-nx // _BLOCK_PX)
+    result = np.full((len(layers), len(looked_at), columns), np.nan, np.float32)
 
     def levels(i: int) -> None:
         layer, space = layers[i], Workspace()
-        for row in range(0, rows, max(1, rows // _ROWS_OF_BLOCKS)):
+        for number, row in enumerate(looked_at.tolist()):
             y0 = row * _BLOCK_PX
             values = layer.planes.coarse(y0, min(y0 + _BLOCK_PX, ny), _EVERY, space)
-            block_medians(values, _BLOCK_PX // _EVERY, _FULL, result[i, row])
-        plane = layer.offset[1] * _middles(columns) + layer.offset[2] * _middles(rows)[:, None]
+            block_medians(values, _BLOCK_PX // _EVERY, _FULL, result[i, number])
+        plane = layer.offset[1] * _middles(np.arange(columns))
+        plane = plane + layer.offset[2] * _middles(looked_at)[:, None]
         result[i] = result[i] * layer.scale + (layer.offset[0] + plane)
 
     with ThreadPoolExecutor(threads(), thread_name_prefix="levels") as pool:
@@ -89,8 +92,8 @@ def _levels_of(layers: Sequence[Levelled]) -> NDArray[np.float32]:
     return result
 
 
-def _middles(count: int) -> _Array:
-    return np.asarray((np.arange(count) + 0.5) * _BLOCK_PX - 0.5)
+def _middles(blocks: NDArray[np.intp]) -> _Array:
+    return np.asarray((blocks + 0.5) * _BLOCK_PX - 0.5)
 
 
 def _shared(used: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -98,12 +101,12 @@ def _shared(used: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(used & (used.sum(axis=0) >= 2))
 
 
-def _basis(rows: int, columns: int) -> _Array:
+def _basis(rows: int, columns: int, looked_at: NDArray[np.intp]) -> _Array:
     """1, x and y at the blocks' centres, from −1 to 1 across the grid: (3, blocks)."""
-    y, x = np.mgrid[:rows, :columns]
+    y, x = np.meshgrid(looked_at, np.arange(columns), indexing="ij")
     return np.stack(
         [
-            np.ones(rows * columns),
+            np.ones(y.size),
             (2 * x.ravel() + 1) / columns - 1,
             (2 * y.ravel() + 1) / rows - 1,
         ]

@@ -21,6 +21,8 @@ OUTLIER_SIGMA = 3.5
 REACH_PX = 2
 """around an outlier, within which others make it a crowd, and which goes with a crowd"""
 _CROWD = 4
+BLOCK_PX = 64
+"""of a row, that are looked at together for outliers"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,17 +157,36 @@ def _crowds(apart: Any, crowds_only: bool, verdict: Any) -> None:
     """What stands apart gets its verdict, and what surrounds it in a crowd goes with it."""
     ny, nx = apart.shape
     for y in range(ny):
-        line = apart[y]
-        for x in range(nx):
-            if line[x] == 0:
+        for begin in range(0, nx, BLOCK_PX):
+            line = apart[y, begin : begin + BLOCK_PX]
+            if not any_above(line, 0):
                 continue
-            if not crowds_only:
-                verdict[y, x] = line[x]
-            top, bottom = max(y - REACH_PX, 0), min(y + REACH_PX + 1, ny)
-            left, right = max(x - REACH_PX, 0), min(x + REACH_PX + 1, nx)
-            if np.count_nonzero(apart[top:bottom, left:right]) < _CROWD:
-                continue
-            for v in range(top, bottom):
-                for u in range(left, right):
-                    if verdict[v, u] == 1:
-                        verdict[v, u] = line[x]
+            for k in range(line.size):
+                if line[k] == 0:
+                    continue
+                if not crowds_only:
+                    verdict[y, begin + k] = line[k]
+                _with_neighbours(apart, y, begin + k, verdict)
+
+
+@njit(cache=True, nogil=True)
+def _with_neighbours(apart: Any, y: int, x: int, verdict: Any) -> None:
+    """What surrounds a pixel goes with it if it stands in a crowd."""
+    ny, nx = apart.shape
+    top, bottom = max(y - REACH_PX, 0), min(y + REACH_PX + 1, ny)
+    left, right = max(x - REACH_PX, 0), min(x + REACH_PX + 1, nx)
+    if np.count_nonzero(apart[top:bottom, left:right]) < _CROWD:
+        return
+    for v in range(top, bottom):
+        for u in range(left, right):
+            if verdict[v, u] == 1:
+                verdict[v, u] = apart[y, x]
+
+
+@njit(cache=True, nogil=True)
+def any_above(values: Any, most: int) -> bool:
+    """Whether one of these bytes is larger: a look at many costs what one at a single one does."""
+    highest = np.uint8(0)
+    for k in range(values.size):
+        highest = max(highest, values[k])
+    return bool(highest > most)

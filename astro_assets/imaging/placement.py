@@ -6,9 +6,11 @@ rows of the grid are made from. What does not: pixel values (`warp`).
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from astropy.wcs import WCS
+from numba import njit
 from numpy.typing import NDArray
 
 from astro_assets.imaging.grid import Grid
@@ -75,16 +77,25 @@ class Placement:
 
     def shows(self, ys: NDArray[np.intp], xs: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Which of these pixels of the grid lie on the frame or beside its border."""
-        row, column = ys // self.step, xs // self.step
-        v, u = (ys % self.step) / self.step, (xs % self.step) / self.step
-        seen = np.ones(ys.size, bool)
+        seen = np.ones(ys.size, np.bool_)
         for mesh, size in ((self.mesh_y, self.shape[0]), (self.mesh_x, self.shape[1])):
-            left = mesh[row, column] * (1 - v) + mesh[row + 1, column] * v
-            right = mesh[row, column + 1] * (1 - v) + mesh[row + 1, column + 1] * v
-            at = left * (1 - u) + right * u
-            # NaN, where the mapping has no value, is outside too.
-            seen &= (at > -1) & (at < size)
+            _within(mesh, self.step, ys, xs, size, seen)
         return seen
+
+
+@njit(cache=True, nogil=True)
+def _within(mesh: Any, step: int, ys: Any, xs: Any, size: int, seen: Any) -> None:
+    """Leave of ``seen`` those of the grid's pixels whose coordinate lies above −1 and below
+    ``size``.
+    """
+    for k in range(ys.size):
+        row, column = ys[k] // step, xs[k] // step
+        v, u = (ys[k] % step) / step, (xs[k] % step) / step
+        left = mesh[row, column] * (1 - v) + mesh[row + 1, column] * v
+        right = mesh[row, column + 1] * (1 - v) + mesh[row + 1, column + 1] * v
+        at = left * (1 - u) + right * u
+        # NaN, where the mapping has no value, is outside too.
+        seen[k] = seen[k] and -1 < at < size
 
 
 def place(wcs_in: WCS, shape: tuple[int, int], grid: Grid) -> Placement:

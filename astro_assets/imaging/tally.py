@@ -13,6 +13,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from astro_assets.imaging.mask import MaskBit
+from astro_assets.imaging.outliers import BLOCK_PX, any_above
 from astro_assets.imaging.planes import Strip
 
 _SATURATED = int(MaskBit.SATURATED)
@@ -139,13 +140,16 @@ def _add(
 @njit(cache=True, nogil=True)
 def _count_outliers(said: Any, low: Any, high: Any) -> int:
     left_out = 0
-    for x in range(said.size):
-        if said[x] > 1:
-            left_out += 1
-            if said[x] == 2:
-                high[x] += 1
-            else:
-                low[x] += 1
+    for begin in range(0, said.size, BLOCK_PX):
+        if not any_above(said[begin : begin + BLOCK_PX], 1):
+            continue
+        for x in range(begin, min(begin + BLOCK_PX, said.size)):
+            if said[x] > 1:
+                left_out += 1
+                if said[x] == 2:
+                    high[x] += 1
+                else:
+                    low[x] += 1
     return left_out
 
 

@@ -25,6 +25,7 @@ from astro_assets.imaging.gradient import Gradient, find_gradient
 from astro_assets.imaging.grid import Grid
 from astro_assets.imaging.laid import EXCLUDED, FrameReader, Laid
 from astro_assets.imaging.mask import UNUSABLE
+from astro_assets.imaging.order import median
 from astro_assets.imaging.placement import place
 from astro_assets.imaging.planes import Held, Workspace
 from astro_assets.imaging.sky_noise import sky_noise
@@ -132,7 +133,7 @@ def _sky_of_rows(frame: FrameReader, shape: tuple[int, int]) -> tuple[float, flo
         usable = np.isfinite(image) & ((mask & np.uint8(UNUSABLE)) == 0)
         noise_e = sky_noise(image, mask)
         if noise_e > 0:
-            return float(np.median(image[usable])), noise_e
+            return median(image[usable]), noise_e
     return _sky(image, mask)
 
 

@@ -215,7 +215,7 @@ def _depth(header: fits.Header, stacked: Stacked, grid: Grid, solving: Solving) 
     measured = zero_point(stars, solution.matches, exposure_s)
     if measured is not None:
         limit = limiting_magnitude(
-            measured.mag, noise_e=noise_e(stacked.weight), fwhm_px=fwhm_px, exposure_s=exposure_s
+            measured.mag, noise_e=header["BKGNOISE"], fwhm_px=fwhm_px, exposure_s=exposure_s
         )
         header["MAGZP"] = (measured.mag, "[mag] V_T, of 1 e-/s")
         header["MAGLIM"] = (limit, "[mag] V_T, 5 sigma")
