@@ -1,7 +1,8 @@
 """The kernels of the sigma-clipped mean: sort, spread, clip, mean, pixel by pixel.
 
 What belongs here: the loops over a strip of rows. What does not: reading strips, threads, what the
-clip is for (`combine`, which says how it goes).
+clip is for (`combine`, which says how it goes), what is done with a column (`one_column`,
+`whole_columns`).
 
 Pixels are sorted in blocks side by side, each comparison of a sorting network on whole rows of
 the block, so that the processor does several at once; counts of 16 bits as they are, twice as many.
@@ -15,7 +16,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from astro_assets.imaging import whole_columns
+from astro_assets.imaging import one_column, whole_columns
 from astro_assets.imaging.order import median
 
 _BLOCK = 256
@@ -90,7 +91,9 @@ def combine_counts(
             for j in range(width):
                 if not stays[j]:
                     column[:] = lanes[:, j]
-                    lo, hi, middle = _clip(column, n, spread[j], floor, sigma, max_iterations)
+                    lo, hi, middle = one_column.clip(
+                        column, n, spread[j], floor, sigma, max_iterations
+                    )
                     image[y, x0 + j] = middle
                     count[y, x0 + j] = hi - lo
                     rejected += n - (hi - lo)
@@ -149,8 +152,10 @@ def combine_values(
                 lo, hi = 0, n
                 if not stays[j]:
                     column[:] = lanes[:, j]
-                    lo, hi, _ = _clip(column, valid[j], spread[j], floor, sigma, max_iterations)
-                    mean[j] = _mean(plain[:, j], weights, lo, hi, lanes[:, j])
+                    lo, hi, _ = one_column.clip(
+                        column, valid[j], spread[j], floor, sigma, max_iterations
+                    )
+                    mean[j] = one_column.mean(plain[:, j], weights, lo, hi, lanes[:, j])
                 image[y, x0 + j] = mean[j]
                 count[y, x0 + j] = hi - lo
                 rejected += valid[j] - (hi - lo)
@@ -209,107 +214,8 @@ def _spreads(lanes: Any, valid: Any, width: int, factors: Any, spread: Any) -> f
     seen = 0
     several = np.empty(width, np.float32)
     for j in range(width):
-        spread[j] = factors[valid[j]] * _mad(lanes[:, j], valid[j])
+        spread[j] = factors[valid[j]] * one_column.mad(lanes[:, j], valid[j])
         if valid[j] > 2:
             several[seen] = spread[j]
             seen += 1
     return float(np.float32(median(several[:seen]))) if seen else 0.0
-
-
-@njit(cache=True, nogil=True)
-def _mad(ordered: Any, n: int) -> float:
-    """Median distance from the median: the two ends are merged, the farthest first."""
-    if n < 2:
-        return 0.0
-    middle = whole_columns.sorted_median(ordered, n)
-    left, right = 0, n - 1
-    upper, lower = 0.0, 0.0
-    for step in range(n // 2 + 1):
-        below, above = middle - ordered[left], ordered[right] - middle
-        if below > above:
-            farthest = below
-            left += 1
-        else:
-            farthest = above
-            right -= 1
-        if step == n // 2 - 1:
-            upper = farthest
-        lower = farthest
-    return lower if n % 2 else 0.5 * (lower + upper)
-
-
-@njit(cache=True, nogil=True)
-def _clip(
-    ordered: Any,
-    n: int,
-    spread: float,
-    floor: float,
-    sigma: float,
-    max_iterations: int,
-) -> tuple[int, int, float]:
-    """First and one past the last of the sorted values that stay, and their mean.
-
-    ordered : float64. Sums are about one of the values, for precision, and follow the two ends.
-    """
-    if n == 0:
-        return 0, 0, math.nan
-    lo, hi = 0, n
-    if n > 2:
-        centre = whole_columns.sorted_median(ordered, n)
-        lo, hi = _inside(ordered, n, centre, sigma * max(spread, floor) * (1 + 1e-6))
-    origin = ordered[lo]
-    total, squares = _sums(ordered, lo, hi, origin)
-    for _ in range(max_iterations if n > 2 else 0):
-        kept = hi - lo
-        mean = total / kept
-        spread = 0.0
-        if kept > 1:
-            spread = math.sqrt(max(0.0, (squares - total * mean) / (kept - 1)))
-        limit = sigma * max(spread, floor) * (1 + 1e-6)
-        new_lo, new_hi = _inside(ordered, n, origin + mean, limit)
-        if new_lo == lo and new_hi == hi:
-            break
-        for end, new_end, sign in ((lo, new_lo, -1), (hi, new_hi, 1)):
-            passed, passed_squares = _sums(ordered, min(end, new_end), max(end, new_end), origin)
-            total += passed if (new_end - end) * sign > 0 else -passed
-            squares += passed_squares if (new_end - end) * sign > 0 else -passed_squares
-        lo, hi = new_lo, new_hi
-    return lo, hi, origin + total / (hi - lo)
-
-
-@njit(cache=True, nogil=True)
-def _inside(ordered: Any, n: int, centre: float, limit: float) -> tuple[int, int]:
-    """The range within the limit; the value nearest to the centre always stays."""
-    lo, hi = 0, n
-    while lo < hi - 1 and centre - ordered[lo] > limit:
-        lo += 1
-    while hi > lo + 1 and ordered[hi - 1] - centre > limit:
-        hi -= 1
-    return lo, hi
-
-
-@njit(cache=True, nogil=True)
-def _sums(ordered: Any, first: int, last: int, origin: float) -> tuple[float, float]:
-    """Of the distances from ``origin``, and of their squares."""
-    total, squares = 0.0, 0.0
-    for i in range(first, last):
-        d = ordered[i] - origin
-        total += d
-        squares += d * d
-    return total, squares
-
-
-@njit(cache=True, nogil=True)
-def _mean(values: Any, weights: Any, lo: int, hi: int, ordered: Any) -> float:
-    """Weighted mean of the values within the limits."""
-    if hi <= lo:
-        return math.nan
-    low, high = ordered[lo], ordered[hi - 1]
-    total, weighted = 0.0, 0.0
-    for i in range(values.shape[0]):
-        value = values[i]
-        if low <= value <= high and value < np.inf:
-            weight = float(weights[i])
-            total += weight
-            weighted += weight * (value - low)
-    return float(low + weighted / total)

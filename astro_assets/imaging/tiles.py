@@ -92,9 +92,12 @@ def without_vignetting(flat: NDArray[np.float32]) -> NDArray[np.float32]:
     table = np.zeros((degree + 1, degree + 1), np.float32)
     table[tuple(np.transpose(powers))] = factors
     up_to = np.arange(degree + 1)
-    surface = y[:, None] ** up_to @ table @ (x[:, None] ** up_to).T
-    least = np.float32(0.05) * np.abs(np.median(medians)).astype(np.float32)
-    return np.asarray(flat / np.maximum(surface, max(least, _TINY)), np.float32)
+    along_y = y[:, None] ** up_to @ table
+    along_x = np.ascontiguousarray((x[:, None] ** up_to).T)
+    least = max(0.05 * abs(float(np.median(medians))), float(_TINY))
+    out = np.empty(flat.shape, np.float32)
+    over_rows(partial(_divide, flat, along_y, along_x, least, out), ny)
+    return out
 
 
 def _tiles(pixels: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -106,6 +109,21 @@ def _tiles(pixels: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np
     # A tile that a defect fills must not vouch for itself.
     level = ndimage.median_filter(level, size=3, mode="nearest")
     return level, ndimage.median_filter(spread, size=3, mode="nearest")
+
+
+@njit(cache=True, nogil=True)
+def _divide(
+    image: Any, along_y: Any, along_x: Any, least: float, out: Any, first: int, last: int
+) -> None:
+    """Rows by the surface ``along_y @ along_x``, of which no more than a row is ever there."""
+    line = np.empty(image.shape[1])
+    for y in range(first, last):
+        line[:] = 0
+        for k in range(along_y.shape[1]):
+            for x in range(len(line)):
+                line[x] += along_y[y, k] * along_x[k, x]
+        for x in range(len(line)):
+            out[y, x] = image[y, x] / max(line[x], least)
 
 
 @njit(cache=True, nogil=True)

@@ -2,7 +2,8 @@
 
 What belongs here: what `clip` does with any column, for many whole ones at once, so that the
 processor does several in one instruction; the results are the same. What does not: columns with
-missing values, and those that lose one (`clip`). All lanes are (n, at least width) float32, sorted.
+missing values, and those that lose one (`one_column`). All lanes are (n, at least width) float32,
+sorted.
 """
 
 from typing import Any
@@ -98,7 +99,7 @@ def _settle(
 
 @njit(cache=True, nogil=True)
 def means(values: Any, width: int, weights: Any, mean: Any) -> None:
-    """`clip._mean` of unsorted values, all of which count: into ``mean`` (width,)."""
+    """`one_column.mean` of unsorted values, all of which count: into ``mean`` (width,)."""
     n = len(values)
     sums = np.zeros(width)
     total = 0.0

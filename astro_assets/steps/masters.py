@@ -8,12 +8,14 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 from astro_assets.errors import NothingToDo, Unusable
 from astro_assets.frame import FrameKind
 from astro_assets.imaging.masters import Master, master_bias, master_dark, master_flat
 from astro_assets.imaging.noise import gain_e_per_adu, read_noise_adu
+from astro_assets.imaging.threads import at_once
 from astro_assets.steps import made_with, pictures, provenance, versions
 from astro_assets.steps.inputs import raw_frames
 from astro_assets.steps.master_files import MasterFile, masters
@@ -42,6 +44,7 @@ class _Made:
     measured: Measured
     used: tuple[MasterFile, ...]
     bias: Bias
+    picture_png: bytes
 
 
 def make_master(
@@ -171,8 +174,11 @@ def _make(
     named = [f"{inputs[i].raw.name}: {reason}" for i, reason in combined.rejected_inputs]
     for line in (*(f"refused {line}" for line in (*refused, *named)), *matched.warnings):
         provenance.note(header, line)
-    write_image(path, ImageFile(image=combined.image, header=header))
-    return _Made(path, digest, combined, measured, used, bias)
+    _, picture_png = at_once(
+        partial(write_image, path, ImageFile(image=combined.image, header=header)),
+        partial(pictures.thumbnail, combined.image),
+    )
+    return _Made(path, digest, combined, measured, used, bias, picture_png)
 
 
 def _rows(master: MasterFile | None) -> MasterRows | None:
@@ -277,5 +283,5 @@ def _summary(made: Sequence[_Made], refused: Sequence[str]) -> Summary:
         figures=figures,
         digest=digests[0] if len(digests) == 1 else provenance.fingerprint(*digests),
         path=main.path,
-        picture_png=pictures.thumbnail(main.combined.image),
+        picture_png=main.picture_png,
     )

@@ -219,3 +219,12 @@ def test_refusals():
         sigma_clipped_mean([np.ones((3, 4))] * 2, weights=[1.0])
     with pytest.raises(ValueError, match="weights"):
         sigma_clipped_mean([np.ones((3, 4))] * 2, weights=[1.0, 0.0])
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_what_is_to_come_off_the_mean_comes_off_it(dtype):
+    frames = list(np.rint(frames_with_outliers(5, seed=9)).astype(dtype))
+    bias = np.random.default_rng(9).normal(300, 5, SHAPE).astype(np.float32)
+    plain, without = sigma_clipped_mean(frames), sigma_clipped_mean(frames, less=bias)
+    np.testing.assert_array_equal(without.image, plain.image - bias)
+    np.testing.assert_array_equal(without.count, plain.count)

@@ -7,6 +7,7 @@ import pytest
 
 from astro_assets.errors import NothingToDo, Unusable
 from astro_assets.imaging.bayer import colour_planes
+from astro_assets.imaging.fit_inputs import fit_levels
 from astro_assets.imaging.masters import master_bias, master_dark, master_flat
 from astro_assets.sim.cameras import ASI, T20
 from astro_assets.sim.session import simulate_session, small_camera
@@ -132,6 +133,17 @@ def test_refused_inputs_are_named_and_the_others_go_on():
     assert [index for index, _ in master.rejected_inputs] == [1, 5]
     assert "700 ADU" in master.rejected_inputs[0][1]
     assert abs(master.image.mean() - 300) < 0.1
+
+
+@pytest.mark.parametrize("noise", [0.2, 6.0])
+def test_counts_and_the_same_numbers_are_fit_alike(noise):
+    """Around the limit, five times the noise."""
+    rng = np.random.default_rng(3)
+    off = np.concatenate([np.zeros(30), np.linspace(4, 6, 11) * max(noise, 1.0)])
+    frames = [np.rint(rng.normal(1000 + o, noise, (70, 131))).astype(np.uint16) for o in off]
+    found = fit_levels(frames)
+    assert found == fit_levels([frame.astype(np.float32) for frame in frames])
+    assert 0 < len(found[1]) < 11
 
 
 def test_single_frames_and_pairs():
