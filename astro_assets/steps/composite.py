@@ -1,6 +1,7 @@
 """Composites: all nights of a target, built from the sessions' stacks.
 
-One more night costs one more stack, not all frames again.
+One more night costs one more stack to read, not all frames again: grid, levels, scale and outliers
+rest on all stacks, so that sums of the night before would not hold.
 """
 
 from collections.abc import Sequence
