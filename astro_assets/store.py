@@ -51,6 +51,7 @@ __all__ = [
     "write_image",
     "write_json",
     "write_text",
+    "write_units",
 ]
 
 OF_THE_FILE = ("BSCALE", "BZERO", "BLANK")
@@ -234,6 +235,17 @@ def _plain(path: Path) -> Iterator[Path]:
 
 def write_image(path: Path, file: ImageFile) -> None:
     """Write image, mask, planes and tables as one FITS file with checksums, whole or not at all."""
+    with whole_file(path) as part:
+        write_units(part, file)
+
+
+def write_units(part: Path, file: ImageFile) -> None:
+    """What `write_image` writes, to a part that the caller publishes.
+
+    Raises
+    ------
+    OSError : it cannot be written
+    """
     from astropy.io import fits
 
     from astro_assets.fits_file import write_hdu
@@ -244,6 +256,6 @@ def write_image(path: Path, file: ImageFile) -> None:
     hdus.extend(fits.ImageHDU(data, name=name) for name, data in file.planes.items())
     hdus.extend(fits.BinTableHDU(table, name=name) for name, table in file.tables.items())
     hdus.update_extend()
-    with whole_file(path) as part, part.open("wb", buffering=0) as written:
+    with part.open("wb", buffering=0) as written:
         for hdu in hdus:
             write_hdu(written, hdu)

@@ -1,4 +1,4 @@
-"""Products written behind the work: while the disk takes one, the next frame is computed.
+"""What is waited for behind the work: the disk, and the last piece of work of a product.
 
 What belongs here: who waits for whom. What does not: how a product is written (`store`).
 """
@@ -6,41 +6,46 @@ What belongs here: who waits for whom. What does not: how a product is written (
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from astro_assets.store import ImageFile, write_image
+from astro_assets.store import ImageFile, whole_file, write_units
 
 _AT_ONCE = 2
-"""products that are being written; each keeps its planes in memory for so long"""
+"""threads that wait for the disk"""
+_AHEAD = 8
+"""products that wait for it; each keeps its folder open, but no planes"""
 
 
 @contextmanager
 def written_behind() -> Iterator[Callable[[Path, ImageFile], None]]:
-    """Yield a `write_image` that waits only while `_AT_ONCE` products are being written.
+    """Yield a `write_image` that does not wait until the disk has the bytes.
 
-    At the end of the block all of them are on the disk. Their planes must be left as they are.
+    Whoever made a product hands its bytes to the system, so that it keeps no memory; another thread
+    waits for the disk and publishes it. At the end of the block all are published.
 
     Raises
     ------
-    OSError : at the end of the block, when one could not be written
+    OSError : at the end of the block, when one could not be written; the others are
     """
-    room = threading.Semaphore(_AT_ONCE)
-    written: list[Future[None]] = []
-
-    def one(path: Path, file: ImageFile) -> None:
-        try:
-            write_image(path, file)
-        finally:
-            room.release()
+    room = threading.Semaphore(_AHEAD)
+    published: list[Future[None]] = []
 
     def write(path: Path, file: ImageFile) -> None:
         room.acquire()
-        written.append(pool.submit(one, path, file))
+        try:
+            with ExitStack() as product:
+                product.callback(room.release)
+                write_units(product.enter_context(whole_file(path)), file)
+                published.append(pool.submit(product.pop_all().close))
+        except OSError as error:
+            failed: Future[None] = Future()
+            failed.set_exception(error)
+            published.append(failed)
 
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="write") as pool:
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="publish") as pool:
         yield write
-    for product in written:
+    for product in published:
         product.result()
 
 
