@@ -5,11 +5,13 @@ writes (`fits_file`); it makes this one's header, too, once for all frames.
 """
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from astropy.io import fits
 from astropy.table import Table
+from numpy.typing import NDArray
 
 from astro_assets.fits_file import data_sum, head
 
@@ -36,7 +38,7 @@ def star_table(stars: pd.DataFrame, name: str = "STARS") -> bytes:
 @lru_cache(maxsize=8)
 def _header(name: str, columns: tuple[str, ...], logical: tuple[bool, ...]) -> str:
     """As astropy makes it, of a table without rows."""
-    empty = {
+    empty: dict[str, NDArray[Any]] = {
         column: np.empty(0, np.bool_ if is_bool else np.float64)
         for column, is_bool in zip(columns, logical, strict=True)
     }
