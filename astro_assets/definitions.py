@@ -16,10 +16,13 @@ from astro_assets.steps import resources
 FIRST_GROUP = "start_here"
 
 
-def build_defs(settings: Settings, watch: Watch | None = None) -> dg.Definitions:
+def build_defs(
+    settings: Settings, watch: Watch | None = None, meanwhile: Sequence[str] = ()
+) -> dg.Definitions:
     """Lanes, closing assets, jobs, sensors and schedules of an observatory.
 
     watch : shows how far a download is, where there is a terminal
+    meanwhile : modules to load while frames are fetched, where the same process needs them next
     """
     resources.use(settings.resources)
     closing = closing_jobs()
@@ -27,7 +30,11 @@ def build_defs(settings: Settings, watch: Watch | None = None) -> dg.Definitions
     asking = {source: requests_job(source) for source in takers(settings)}
     without_cameras = dg.Definitions(
         assets=[
-            *(asset for source in lanes for asset in lane_assets(source, settings, watch)),
+            *(
+                asset
+                for source in lanes
+                for asset in lane_assets(source, settings, watch, meanwhile)
+            ),
             *across_assets(settings),
             *(requests_asset(settings, source) for source in asking),
             *(_notice(f"problem_{n}", str(p)) for n, p in enumerate(settings.problems, start=1)),

@@ -7,10 +7,17 @@ from rich.text import Text
 
 from astro_assets.console import Display, print_sessions, tell_error, terminal
 from astro_assets.errors import SettingsError
+from astro_assets.loading import loading
 from astro_assets.settings import Settings, SourceSettings, load_settings
 
 _MOST_SESSIONS = 30
 """in the closing table, the newest; the morning page and the table of frames have all"""
+
+_SCIENCE = tuple(
+    f"astro_assets.steps.{step}"
+    for step in ("masters", "bad_pixels", "calibrate", "solve", "stack", "composite")
+)
+"""loaded while frames are fetched, for they will be processed in this process"""
 
 
 @click.command()
@@ -22,15 +29,18 @@ def sync(sources: tuple[str, ...]) -> None:
     for problem in settings.problems:
         tell_error("settings", problem)
     chosen = chosen_sources(settings, sources)
-    from astro_assets.definitions import build_defs
-    from astro_assets.defs.instance import open_instance
-    from astro_assets.defs.sync import sync as run_sync
-    from astro_assets.steps.overview import overview
-    from astro_assets.store import Store
+    with loading():
+        from astro_assets.definitions import build_defs
+        from astro_assets.defs.instance import open_instance
+        from astro_assets.defs.sync import sync as run_sync
+        from astro_assets.store import Store
 
     with open_instance(settings) as instance, Display(console) as display:
-        defs = build_defs(settings, display.download)
+        defs = build_defs(settings, display.download, meanwhile=_SCIENCE)
         outcome = run_sync(settings, defs, instance, chosen, display.run)
+    # Large, and needed at the end alone.
+    from astro_assets.steps.overview import overview
+
     rows = list(overview(Store(settings.root), _MOST_SESSIONS))
     print_sessions(console, rows)
     for sentence in outcome.skipped:

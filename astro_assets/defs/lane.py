@@ -3,7 +3,7 @@
 Steps are imported where they run: a process that only fetches or schedules loads no science.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import dagster as dg
 
@@ -11,6 +11,7 @@ from astro_assets.defs import names
 from astro_assets.defs.failures import translated
 from astro_assets.defs.results import materialized
 from astro_assets.frame import CALIBRATION_KINDS, FrameKind
+from astro_assets.loading import loaded_meanwhile
 from astro_assets.settings import Settings, SourceSettings
 from astro_assets.sources.cautions import cautions
 from astro_assets.sources.progress import Progress
@@ -28,31 +29,38 @@ Fetch = Callable[[dg.AssetExecutionContext], dg.MaterializeResult]
 
 
 def lane_assets(
-    source: SourceSettings, settings: Settings, watch: Watch | None
+    source: SourceSettings,
+    settings: Settings,
+    watch: Watch | None,
+    meanwhile: Sequence[str] = (),
 ) -> list[dg.AssetsDefinition]:
     """The chain of assets of one source, in a group of its own.
 
     watch : shows how far a download is, where there is a terminal
+    meanwhile : modules to load while frames are fetched
     """
     recipe = recipe_of(source, settings)
     store = Store(settings.root)
-    fetch = _fetcher(source, settings, watch)
+    fetch = _fetcher(source, settings, watch, meanwhile)
     calibrations = (
         [] if recipe.arrives_calibrated else _calibration_assets(source, store, recipe, fetch)
     )
     return [*calibrations, *_session_assets(source, settings, store, recipe, fetch)]
 
 
-def _fetcher(source: SourceSettings, settings: Settings, watch: Watch | None) -> Fetch:
+def _fetcher(
+    source: SourceSettings, settings: Settings, watch: Watch | None, meanwhile: Sequence[str]
+) -> Fetch:
     def fetch(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         from astro_assets.steps.fetch import fetch_raw
 
         for caution in cautions(source):
             context.log.warning(caution)
-        return _run(
-            context,
-            lambda: fetch_raw(settings, source, context.partition_key, _log(context), watch),
-        )
+        with loaded_meanwhile(*meanwhile):
+            return _run(
+                context,
+                lambda: fetch_raw(settings, source, context.partition_key, _log(context), watch),
+            )
 
     return fetch
 

@@ -229,3 +229,13 @@ def test_without_a_pi_no_ssh_is_loaded(settings_of: Given) -> None:
         check=True,
     )
     assert "paramiko" not in told.stdout.split()
+
+
+def test_what_decides_what_to_run_loads_no_science() -> None:
+    """It costs every start a second and 190 MB, which `sync` takes while it fetches."""
+    code = (
+        "import sys, astro_assets.cli.sync, astro_assets.definitions, astro_assets.defs.sync, "
+        "astro_assets.defs.instance; print(*sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"numba", "scipy", "pandas", "pyarrow"} & set(told.stdout.split())
