@@ -38,6 +38,7 @@ echo "setup: installing the dependencies into $venv (once; a minute or two)" >&2
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "uv>=0.5"
 "$venv/bin/python" -m uv pip install --quiet --python "$venv/bin/python" --compile-bytecode \
     --constraint requirements.lock --editable '.[dev]'
+"$venv/bin/python" -m compileall -q astro_assets
 echo "setup: compiling the kernels (once; half a minute)" >&2
 "$venv/bin/python" -m astro_assets.imaging.warm
 touch "$venv/ready"

@@ -22,11 +22,16 @@ def keep_freed_planes() -> None:
     """
     if sys.platform != "linux":
         return
-    library = ctypes.CDLL(None)
     with suppress(AttributeError):
         for parameter, value in (
             (_ARENA_MAX, 1),
             (_MMAP_THRESHOLD, _KEPT_BYTES),
             (_TRIM_THRESHOLD, _KEPT_BYTES),
         ):
-            library.mallopt(parameter, value)
+            ctypes.CDLL(None).mallopt(parameter, value)
+
+
+def give_back_freed() -> None:
+    """Give the system what was kept: before work whose planes do not fit where others lay."""
+    with suppress(AttributeError):  # other libraries keep nothing
+        ctypes.CDLL(None).malloc_trim(0)

@@ -1,4 +1,4 @@
-"""What is waited for behind the work: the disk, and the last piece of work of a product.
+"""The disk, waited for behind the work.
 
 What belongs here: who waits for whom. What does not: how a product is written (`store`).
 """
@@ -47,27 +47,3 @@ def written_behind() -> Iterator[Callable[[Path, ImageFile], None]]:
         yield write
     for product in published:
         product.result()
-
-
-@contextmanager
-def one_behind() -> Iterator[Callable[[Callable[[], None]], None]]:
-    """Yield a function that does the last piece of work of a product while the next one is made.
-
-    One is done at a time: the next one waits for it, so that memory is that of two products. At the
-    end of the block all is done.
-
-    Raises
-    ------
-    Exception : what a piece of work raised, at the next one or at the end of the block
-    """
-    last: list[Future[None]] = []
-
-    def later(work: Callable[[], None]) -> None:
-        if last:
-            last.pop().result()
-        last.append(pool.submit(work))
-
-    with ThreadPoolExecutor(1, thread_name_prefix="behind") as pool:
-        yield later
-        if last:
-            last.pop().result()

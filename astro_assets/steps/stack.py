@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from astro_assets.errors import NoSolverIndex, NotSolved
 from astro_assets.frame import mosaic_key
 from astro_assets.imaging.depth import usual_weight
 from astro_assets.imaging.grid import Grid
+from astro_assets.imaging.memory import give_back_freed
 from astro_assets.imaging.photometry import limiting_magnitude, zero_point
 from astro_assets.imaging.solve import refine
 from astro_assets.imaging.stack import Stacked
@@ -23,7 +23,7 @@ from astro_assets.imaging.stars import find_stars, seeing
 from astro_assets.settings import GridWish, Solving
 from astro_assets.settings.grids import wish_for
 from astro_assets.steps import colour, continuum, provenance, solve, versions
-from astro_assets.steps.behind import one_behind
+from astro_assets.steps.behind import written_behind
 from astro_assets.steps.catalogue import index_choices, index_stars
 from astro_assets.steps.flatten import sentence
 from astro_assets.steps.gaia import GaiaClient
@@ -32,7 +32,7 @@ from astro_assets.steps.inventory import STACK_STATE
 from astro_assets.steps.layers import Light, clearest, filter_of, stack_channels
 from astro_assets.steps.stack_planes import STARS
 from astro_assets.steps.summary import Summary
-from astro_assets.store import ImageFile, Store, write_image, write_json
+from astro_assets.store import ImageFile, Store, write_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,7 @@ def stack_session(
 
     gradient_order : of the surface that is taken off each frame's sky; 0 takes off none
     """
+    give_back_freed()
     target = mosaic_key(session.split("_")[1])
     wish = wish_for(target, grids)
     folder = store.stacks(source, session)
@@ -121,24 +122,16 @@ def _stack_filters(
     for light in lights:
         by_filter.setdefault(filter_of(light.header), []).append(light)
     made: dict[str, _Made] = {}
-
-    def finish(
-        path: Path, stacked: Stacked, members: Sequence[Light], reference: Light, on: Grid
-    ) -> None:
-        header = _header(stacked, on, members, reference, path.stem)
-        stars = _depth(header, stacked, on, solving)
-        provenance.stamp(header, "stack", digest)
-        _write(path, stacked, header, stars)
-        made[path.stem] = _Made(header["BKGNOISE"], sum(stacked.rejected), stacked.method)
-
-    with one_behind() as later:
+    with written_behind() as write:
         for members in by_filter.values():
             reference = members[clearest([light.header for light in members])]
             for channel, stacked in stack_channels(members, reference, grid, folder):
-                # A WCS is not for two threads at a time.
-                on = Grid(grid.wcs.deepcopy(), grid.shape)
-                path = folder / f"{channel}.fits"
-                later(partial(finish, path, stacked, members, reference, on))
+                header = _header(stacked, grid, members, reference, channel)
+                stars = _depth(header, stacked, grid, solving)
+                provenance.stamp(header, "stack", digest)
+                write(folder / f"{channel}.fits", _file(stacked, header, stars))
+                made[channel] = _Made(header["BKGNOISE"], sum(stacked.rejected), stacked.method)
+                del stacked  # its planes would lie beside those of the next one
     return made
 
 
@@ -168,16 +161,13 @@ def _header(
     return header
 
 
-def _write(path: Path, stacked: Stacked, header: fits.Header, stars: pd.DataFrame) -> None:
-    write_image(
-        path,
-        ImageFile(
-            image=stacked.image,
-            header=header,
-            mask=stacked.mask,
-            planes=planes_of(stacked),
-            tables={STARS: Table.from_pandas(stars)},
-        ),
+def _file(stacked: Stacked, header: fits.Header, stars: pd.DataFrame) -> ImageFile:
+    return ImageFile(
+        image=stacked.image,
+        header=header,
+        mask=stacked.mask,
+        planes=planes_of(stacked),
+        tables={STARS: Table.from_pandas(stars)},
     )
 
 

@@ -39,6 +39,7 @@ def main() -> int:
     with console.status("Making the night…"):
         night = make_night(FOLDER.absolute(), size)
     with console.status("Compiling, as at install…"):
+        of_command([sys.executable, "-m", "compileall", "-q", "astro_assets"], Path.cwd())
         of_command([sys.executable, "-m", "astro_assets.imaging.warm"], Path.cwd())
     bench = Bench(night, FOLDER.absolute() / f"work-{size.name}")
     rounds = 1 if asked.quick else asked.rounds

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from astro_assets.steps.behind import one_behind, written_behind
+from astro_assets.steps.behind import written_behind
 from astro_assets.store import ImageFile, read_image
 
 
@@ -64,33 +64,3 @@ def test_who_computes_does_not_wait_for_the_disk(tmp_path, monkeypatch):
     computing.join(10)
     assert in_between == (8, [])
     assert len(list(tmp_path.glob("*.fits"))) == len(handed) == 20
-
-
-def test_one_piece_of_work_goes_on_beside_the_next_product():
-    made, go_on = [], threading.Event()
-
-    def first():
-        assert go_on.wait(10)  # only what comes after it is handed over lets it end
-        made.append(1)
-
-    with one_behind() as later:
-        later(first)
-        go_on.set()
-        later(lambda: made.append(2))
-        assert made[0] == 1  # never two of them at a time
-    assert made == [1, 2]
-
-
-@pytest.mark.parametrize("which", [0, 1, 2])
-def test_work_that_fails_behind_is_no_silence(which):
-    def work(number):
-        if number == which:
-            raise OSError(f"piece {number}")
-
-    def all_of_it():
-        with one_behind() as later:
-            for number in range(3):
-                later(lambda number=number: work(number))
-
-    with pytest.raises(OSError, match=f"piece {which}"):
-        all_of_it()
