@@ -22,6 +22,7 @@ from astro_assets.imaging.stack import Layer, stack
 from astro_assets.settings import GridWish, Solving
 from astro_assets.settings.grids import wish_for
 from astro_assets.steps import colour, continuum, provenance
+from astro_assets.steps.behind import written_behind
 from astro_assets.steps.frame_rows import FileRows, file_rows
 from astro_assets.steps.gaia import GaiaClient
 from astro_assets.steps.gridding import grid_of
@@ -29,7 +30,7 @@ from astro_assets.steps.inventory import COMPOSITE_STATE, stacks, targets
 from astro_assets.steps.layers import clearest, flux_scale
 from astro_assets.steps.stack import channel_files, noise_e, planes_of
 from astro_assets.steps.summary import Summary
-from astro_assets.store import ImageFile, Store, write_image, write_json
+from astro_assets.store import ImageFile, Store, write_json
 
 _ROWS_AT_A_TIME = 256
 
@@ -82,9 +83,9 @@ def compose_target(
     by_channel: dict[str, list[_Input]] = {}
     for item in inputs:
         by_channel.setdefault(channel_of(item.path.stem) or item.path.stem, []).append(item)
-    # One after the other: what waited to be written would be in memory beside the next one.
-    for channel, members in by_channel.items():
-        _combine(folder / f"{channel}.fits", channel, members, grid, target, digest)
+    with written_behind() as write:
+        for channel, members in by_channel.items():
+            write(folder / f"{channel}.fits", _combined(channel, members, grid, target, digest))
     solving = solving or Solving()
     gaia = GaiaClient(solving.gaia, store) if solving.gaia else None
     picture = colour.write_picture(folder, target, solving.index_folders, gaia)
@@ -119,15 +120,10 @@ def compose_target(
     )
 
 
-def _combine(
-    path: Path,
-    channel: str,
-    inputs: Sequence[_Input],
-    grid: Grid,
-    target: str,
-    digest: str,
-) -> None:
-    """Combine a channel's stacks into its file."""
+def _combined(
+    channel: str, inputs: Sequence[_Input], grid: Grid, target: str, digest: str
+) -> ImageFile:
+    """A channel's stacks combined, as they are written."""
     reference = _reference(inputs)
     combined = stack([_layer(item, grid, flux_scale(reference, item.header)) for item in inputs])
     header = grid.wcs.to_header()
@@ -147,14 +143,11 @@ def _combine(
     for item in inputs:
         provenance.note(header, f"stack {item.session} {item.path.stem}")
     provenance.stamp(header, "composite", digest)
-    write_image(
-        path,
-        ImageFile(
-            image=combined.image,
-            header=header,
-            mask=combined.mask,
-            planes=planes_of(combined),
-        ),
+    return ImageFile(
+        image=combined.image,
+        header=header,
+        mask=combined.mask,
+        planes=planes_of(combined),
     )
 
 

@@ -229,6 +229,21 @@ def test_what_a_kill_left_half_done_is_done_by_the_next_sync(
     assert len(left) <= 6
 
 
+def test_records_that_a_power_cut_took_cost_no_frame(
+    machine: Machine, first: Result, tmp_path: Path
+) -> None:
+    """The products are on the disk, and Dagster remembers nothing of them."""
+    other = settings_elsewhere(machine, tmp_path)
+    shutil.copytree(machine.data, other.data)
+    fetched = frames_fetched(machine.observatory)
+    before = sorted((row.session, row.fetched, row.solved) for row in overview(Store(other.data)))
+    assert other.sync("itelescope").returncode == 0
+    assert frames_fetched(machine.observatory) == fetched
+    assert other.runs() > 0
+    after = sorted((row.session, row.fetched, row.solved) for row in overview(Store(other.data)))
+    assert after == before
+
+
 def test_ctrl_c_stops_a_sync_and_nothing_more_is_run(
     machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
