@@ -1,7 +1,7 @@
 """Frames that come onto the grid as their rows are asked for.
 
 What belongs here: from a frame's rows, as they lie in its file, to rows of the grid. What does not:
-files, whole frames at once (`warp`), the interpolation (`lanczos`, `two_pass`).
+files, whole frames at once (`warp`), the interpolation (`lanczos_rows`, `two_pass`).
 
 Nothing of the frame is kept: for each strip of the grid the rows that it is made from are read
 anew. Memory is that of the strips, whatever the number of frames.
@@ -14,8 +14,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from astro_assets.imaging.lanczos import (
-    TABLE,
+from astro_assets.imaging.lanczos import TABLE
+from astro_assets.imaging.lanczos_rows import (
     coarse_rows,
     flag_saturated,
     hold_saturated,

@@ -13,14 +13,9 @@ from scipy.spatial import cKDTree
 
 from astro_assets.imaging.aperture import Sums, half_flux_radius, sum_within
 from astro_assets.imaging.background import Background, background
-from astro_assets.imaging.detect import (
-    Signal,
-    find_peaks,
-    near_saturation,
-    noise_correlation,
-    signal_above,
-)
+from astro_assets.imaging.detect import find_peaks, near_saturation
 from astro_assets.imaging.local_sky import LocalSky, local_sky
+from astro_assets.imaging.matched_filter import Signal, noise_correlation, signal_above
 from astro_assets.imaging.moments import Moments, adaptive_moments
 from astro_assets.imaging.profile import GAUSSIAN, Profile, common_profile, growth
 

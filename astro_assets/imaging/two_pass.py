@@ -1,7 +1,7 @@
 """Lanczos-3 in two one-dimensional passes, for frames that lie almost straight on the grid.
 
 What belongs here: along the frame's rows, then along the grid's columns. What does not: frames that
-lie otherwise, the weights as a table, saturated pixels (`lanczos`).
+lie otherwise, the weights as a table, saturated pixels (`lanczos`, `lanczos_rows`).
 
 Catmull & Smith 1980 (Computer Graphics 14, 279): the first pass finds, in each of the frame's rows,
 the values where the grid's columns cross it; the second interpolates along those columns. Twelve

@@ -2,7 +2,7 @@
 
 What belongs here: moving pixels, whole frames at once. What does not: which grid (`grid`), how the
 frame lies on it (`placement`), row by row as a stack asks for it (`laid`), the kernels themselves
-(`lanczos`, `two_pass`), and what becomes of the frames that lie on it (`stack`).
+(`lanczos_rows`, `two_pass`), and what becomes of the frames that lie on it (`stack`).
 """
 
 from dataclasses import dataclass
