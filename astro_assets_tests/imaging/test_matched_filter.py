@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import convolve
 
-from astro_assets.imaging import detect
+from astro_assets.imaging import matched_filter
 from astro_assets.imaging.background import background
 from astro_assets.imaging.mask import MaskBit
 from astro_assets.imaging.threads import one_of_many, over_rows, threads
@@ -34,12 +34,12 @@ def test_light_and_what_stands_out_are_as_of_plain_arrays(
 ) -> None:
     image, mask = frame(shape, kind)
     sky = background(image, mask)
-    signal, above = detect.signal_above(image, mask, sky, 3.0)
+    signal, above = matched_filter.signal_above(image, mask, sky, 3.0)
     hidden = ((mask & np.uint8(MaskBit.BAD)) != 0) | ~np.isfinite(image)
     light = np.where(hidden, 0, image - sky.level)
     np.testing.assert_array_equal(signal.hidden, hidden)
     np.testing.assert_allclose(signal.light, light, atol=1e-3)
-    kernel = np.outer(detect._WEIGHTS, detect._WEIGHTS).astype(np.float64)
+    kernel = np.outer(matched_filter.WEIGHTS, matched_filter.WEIGHTS).astype(np.float64)
     height = convolve(light.astype(np.float64), kernel, mode="constant") / sky.rms
     wanted = (height > 3.0) & ~hidden
     clear = np.abs(height - 3.0) > 1e-3
@@ -54,7 +54,7 @@ def test_light_and_what_stands_out_are_as_of_plain_arrays(
 def test_much_light_finds_room() -> None:
     image = np.random.default_rng(1).normal(0, 1, (90, 400)).astype(np.float32)
     sky = background(image, np.zeros(image.shape, np.uint8))
-    _, above = detect.signal_above(image, np.zeros(image.shape, np.uint8), sky, -100.0)
+    _, above = matched_filter.signal_above(image, np.zeros(image.shape, np.uint8), sky, -100.0)
     assert len(above.rows) == image.size
 
 
