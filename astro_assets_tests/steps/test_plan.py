@@ -35,11 +35,14 @@ def only(plan: NightPlan) -> Planned:
     return entry
 
 
-def altaz(moments: list[datetime], what: SkyCoord | None) -> SkyCoord:
-    """Where M 42 or, for None, the Moon stands: no astroplan, no interpolation."""
+def altaz(moments: list[datetime], what: SkyCoord | str) -> SkyCoord:
+    """Where a place on the sky, or the Moon or Sun by name, stands: no astroplan, no interpolation.
+
+    By the tables that come along, however old they are on the day of the test.
+    """
     with iers.conf.set_temp("auto_download", False), iers.conf.set_temp("auto_max_age", None):
         times = Time(moments)
-        body = get_body("moon", times, PLACE) if what is None else what
+        body = get_body(what, times, PLACE) if isinstance(what, str) else what
         return body.transform_to(AltAz(obstime=times, location=PLACE))
 
 
@@ -68,7 +71,7 @@ def test_the_moon_keeps_its_distance() -> None:
     assert entry.hours
     for begin, end in entry.hours:
         moments = [begin + (end - begin) * k / 40 for k in range(41)]
-        moon, target = altaz(moments, None), altaz(moments, M_42)
+        moon, target = altaz(moments, "moon"), altaz(moments, M_42)
         allowed = (moon.alt.deg <= 0.1) | (moon.separation(target).deg >= 79.9)
         assert allowed.all()
     # Without the wish it is taken in hours in which the Moon is nearer than that.
@@ -87,7 +90,7 @@ def test_the_moon_s_light_and_hours() -> None:
     new = planned(night=date(2026, 11, 8)).moon
     assert new.illuminated < 0.01
     (up,) = planned().moon.hours_up
-    sky = altaz([up[1] - timedelta(minutes=5), up[1] + timedelta(minutes=5)], None).alt.deg
+    sky = altaz([up[1] - timedelta(minutes=5), up[1] + timedelta(minutes=5)], "moon").alt.deg
     assert sky[0] > 0 > sky[1]
 
 
@@ -135,8 +138,7 @@ def test_the_table_shows_the_night() -> None:
 def test_the_pi_s_own_twilight(twilight: str) -> None:
     dark = planned(twilight=twilight).dark
     limit = {"sunset": -5 / 6, "civil": -6, "nautical": -12, "astronomical": -18}[twilight]
-    times = Time([dark.dusk_utc, dark.dawn_utc])
-    sun = get_body("sun", times, PLACE).transform_to(AltAz(obstime=times, location=PLACE))
+    sun = altaz([dark.dusk_utc, dark.dawn_utc], "sun")
     assert np.allclose(sun.alt.deg, limit, atol=0.01)
 
 
